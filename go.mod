@@ -1,0 +1,3 @@
+module openvidu-basic-go
+
+go 1.22.0

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	callTimeout = 20 * time.Second // OpenVidu waits up to 15 s for a session that is just closing
+	dialTimeout = 5 * time.Second
+	maxAnswer   = 1 << 20 // bytes
+	// Tomcat, which OpenVidu runs on, gets slower with more connections than it can work on.
+	maxConnections = 128
+)
+
+// openviduError is what went wrong between this server and OpenVidu, in words
+// that a client may read: what to do, and no secret, token, cookie or address.
+// A cause, which may hold an address, is wrapped together with it.
+type openviduError string
+
+func (e openviduError) Error() string { return string(e) }
+
+const (
+	errNoSession   openviduError = "the session does not exist: make it first, with POST /api/sessions"
+	errSecret      openviduError = "OpenVidu refuses this server: correct OPENVIDU_SECRET"
+	errNoAPI       openviduError = "OpenVidu's API is not there: correct OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+	errUnreachable openviduError = "OpenVidu can't be reached: start it, or correct OPENVIDU_URL"
+	errCertificate openviduError = "OpenVidu's certificate is not trusted: set SSL_CERT_FILE to its authority's certificate or, while developing, OPENVIDU_TLS_SKIP_VERIFY to true"
+	errTimeout     openviduError = "OpenVidu did not answer in time: try again"
+)
+
+// badAnswer is an answer that can't be used, and why.
+func badAnswer(why string) openviduError {
+	return openviduError("OpenVidu's answer can't be used, " + why + ": is it OpenVidu, and running, at OPENVIDU_URL?")
+}
+
+// propertyError is what is wrong with the properties that the client sent.
+type propertyError string
+
+func (e propertyError) Error() string { return string(e) }
+
+// openVidu is a client of the REST API of OpenVidu 2. Its errors are an
+// openviduError or a propertyError, maybe with a cause.
+type openVidu struct {
+	api       *url.URL
+	transport *http.Transport
+	timeout   time.Duration // of a call, from its start to the end of the answer
+	jar       *cookiejar.Jar
+	header    atomic.Pointer[http.Header] // of every call; replaced with each new cookie, never changed
+}
+
+// newOpenVidu returns a client of the OpenVidu at base, a URL without
+// /openvidu/api. skipVerify makes it trust any certificate.
+func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
+	jar, _ := cookiejar.New(nil) // never fails
+	ov := &openVidu{
+		// The slash is one too many or, without it, one too few: JoinPath mends only the former.
+		api: (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api"),
+		jar: jar,
+		transport: &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			TLSHandshakeTimeout:    dialTimeout,
+			TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
+			MaxConnsPerHost:        maxConnections,
+			MaxIdleConnsPerHost:    maxConnections,
+			IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		timeout: callTimeout,
+	}
+	ov.header.Store(&http.Header{
+		"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("OPENVIDUAPP:"+secret))},
+		"Content-Type":  {"application/json"},
+		// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it is not sent.
+		"Idempotency-Key": nil,
+	})
+	return ov
+}
+
+// close gives up the connections that are idle.
+func (ov *openVidu) close() { ov.transport.CloseIdleConnections() }
+
+// createSession makes a session with properties, a JSON object, and returns its
+// id. A session that is open already is the same one: OpenVidu answers 409 to
+// its customSessionId.
+func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
+	custom, err := customSessionID(properties)
+	if err != nil {
+		return "", err
+	}
+	answer, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
+	switch {
+	case err != nil:
+		return "", err
+	case answer.status == http.StatusConflict && custom != "":
+		return custom, nil
+	case answer.status != http.StatusOK:
+		return "", answer.err()
+	case answer.ID == "":
+		return "", badAnswer("it has no session id")
+	}
+	return answer.ID, nil
+}
+
+// customSessionID returns the customSessionId among properties, "" where it is
+// missing or null. As for OpenVidu, the key's case matters and the last of
+// several counts: so it is for a map, but not for a struct.
+func customSessionID(properties []byte) (id string, err error) {
+	var values map[string]json.RawMessage
+	err = json.Unmarshal(properties, &values)
+	if value, found := values["customSessionId"]; found {
+		err = json.Unmarshal(value, &id)
+	}
+	if err != nil {
+		return "", propertyError("customSessionId should be a string")
+	}
+	return id, nil
+}
+
+// createConnection makes a connection to a session with properties, a JSON
+// object, and returns its token, which is "" for an IP camera: it needs none.
+func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
+	if sessionID == "." || sessionID == ".." {
+		return "", errNoSession // in a path these are no names, escaped or not (RFC 3986, section 6.2.2)
+	}
+	answer, err := ov.call(ctx, http.MethodPost, "/sessions/"+url.PathEscape(sessionID)+"/connection", properties)
+	switch {
+	case err != nil:
+		return "", err
+	case answer.status == http.StatusNotFound:
+		return "", errNoSession
+	case answer.status != http.StatusOK:
+		return "", answer.err()
+	case answer.Token == "" && answer.Type != "IPCAM":
+		return "", badAnswer("it has no token")
+	}
+	return answer.Token, nil
+}
+
+// version returns OpenVidu's version. It is the cheapest call that proves URL,
+// certificate and secret.
+func (ov *openVidu) version(ctx context.Context) (string, error) {
+	answer, err := ov.call(ctx, http.MethodGet, "/config", nil)
+	switch {
+	case err != nil:
+		return "", err
+	case answer.status == http.StatusBadRequest:
+		return "", errNoAPI // what an https port answers to http
+	case answer.status != http.StatusOK:
+		return "", answer.err()
+	case answer.Version == "":
+		return "", badAnswer("it has no version")
+	}
+	return answer.Version, nil
+}
+
+// answer is what is read of OpenVidu's answers: the status, and the fields of
+// a session, a connection, the configuration or a 400.
+type answer struct {
+	status  int
+	ID      string `json:"id"`
+	Token   string `json:"token"`
+	Type    string `json:"type"`
+	Version string `json:"VERSION"`
+	Message string `json:"message"`
+	Error   string `json:"error"`
+}
+
+// err is what a status other than 200 means.
+func (a answer) err() error {
+	switch {
+	case a.status == http.StatusBadRequest:
+		why := cmp.Or(a.Message, a.Error, "OpenVidu refuses the request without saying why")
+		return propertyError(strings.Join(strings.Fields(why), " "))
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+		return errSecret
+	case a.status == http.StatusNotFound, a.status/100 == 3:
+		return errNoAPI
+	}
+	return badAnswer(fmt.Sprintf("its status is %d", a.status))
+}
+
+// call sends a request to the API and reads the answer, the body only of a 200
+// or 400.
+func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
+	defer cancel()
+	resp, err := ov.send(ctx, method, path, body)
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op != "dial" {
+		// The transport repeats a request only when OpenVidu closed the connection before a part of it was written.
+		ov.transport.CloseIdleConnections()
+		resp, err = ov.send(ctx, method, path, body)
+	}
+	if err != nil {
+		return answer{}, sendError(ctx, err)
+	}
+	defer resp.Body.Close()
+	ov.keepCookies(resp)
+
+	a := answer{status: resp.StatusCode}
+	if a.status != http.StatusOK && a.status != http.StatusBadRequest {
+		return a, nil
+	}
+	text, err := readBody(resp)
+	if err != nil {
+		return answer{}, sendError(ctx, err)
+	}
+	if len(text) > maxAnswer {
+		return answer{}, badAnswer("it is larger than 1 MiB")
+	}
+	if err := json.Unmarshal(text, &a); err != nil && a.status == http.StatusOK {
+		return answer{}, fmt.Errorf("%w: %w", badAnswer("it is not the JSON of OpenVidu"), err)
+	}
+	return a, nil
+}
+
+// readBody reads a byte more than maxAnswer at most. A length that is known spares
+// io.ReadAll's growing: a tenth of what a request allocates.
+func readBody(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; 0 <= n && n <= maxAnswer {
+		text := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, text)
+		return text, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+}
+
+// send uses the transport without an http.Client, which would follow redirects
+// with the secret, and turn POST into GET.
+func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, ov.api.String()+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = *ov.header.Load()
+	return ov.transport.RoundTrip(req)
+}
+
+// keepCookies puts OpenVidu's cookies into the header of the calls that follow.
+// One with its session cookie costs OpenVidu a tenth: it need not check the secret.
+func (ov *openVidu) keepCookies(resp *http.Response) {
+	cookies := resp.Cookies()
+	if len(cookies) == 0 {
+		return
+	}
+	ov.jar.SetCookies(ov.api, cookies)
+	req := http.Request{Header: ov.header.Load().Clone()}
+	req.Header.Del("Cookie")
+	for _, cookie := range ov.jar.Cookies(ov.api) {
+		req.AddCookie(cookie)
+	}
+	ov.header.Store(&req.Header)
+}
+
+// sendError is what it means that err came before the end of an answer.
+func sendError(ctx context.Context, err error) error {
+	var (
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+		netErr      net.Error
+		op          *net.OpError
+	)
+	switch {
+	case ctx.Err() != nil:
+		return errTimeout
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%w: %w", errCertificate, err)
+	case errors.As(err, &record), errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && op.Op == "dial":
+		return fmt.Errorf("%w: %w", errUnreachable, err)
+	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %w", badAnswer("it is cut off"), err)
+	}
+	// Without err: it quotes what OpenVidu sent, which may be its cookie.
+	return badAnswer("it is cut off or not HTTP")
+}
