@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,12 +12,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -86,6 +91,13 @@ func (f *fakeOpenVidu) called() []string {
 	return calls
 }
 
+// forget drops the calls so far.
+func (f *fakeOpenVidu) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls, f.texts = nil, nil
+}
+
 // reply is an answer of OpenVidu, with its session cookie.
 func reply(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -109,6 +121,12 @@ func (l *text) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+func (l *text) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = bytes.Buffer{}
 }
 
 func (l *text) String() string {
@@ -876,7 +894,7 @@ func testFaultsOfOpenVidu(t *testing.T) {
 	})
 	fake.Start()
 	s := newServed(t, fake.URL)
-	s.ov.timeout = time.Second
+	s.ov.timeout = 500 * time.Millisecond
 	s.start()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -1125,4 +1143,282 @@ func checkLeftovers(t *testing.T, before [2]int) {
 		}
 	}
 	t.Errorf("got %d goroutines and %d files, want %d and %d as before", now[0], now[1], before[0], before[1])
+}
+
+// Of 20,000 tokens under load none is lost, and memory and goroutines are back
+// in the end where they were.
+func TestLoad(t *testing.T) {
+	const clients = 50
+	tokens := 20_000
+	if info, _ := debug.ReadBuildInfo(); slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		tokens = 1_000 // the race detector takes ten times as long
+	}
+	before := leftovers()
+	var heap [2]uint64
+	t.Run("", func(t *testing.T) {
+		fake := listen(t, func(c net.Conn) {
+			answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(connectionAnswer), connectionAnswer)
+			for readTo(c, "{}") == nil {
+				io.WriteString(c, answer)
+			}
+		})
+		s := newServed(t, "http://"+fake).start()
+		for i, n := range []int{clients, tokens} {
+			var wg sync.WaitGroup
+			for range clients {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					c, err := net.Dial("tcp", s.Listener.Addr().String())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer c.Close()
+					for range n / clients {
+						io.WriteString(c, "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+						if err := readTo(c, "\r\n\r\n"+token); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}()
+			}
+			wg.Wait()
+			s.log.Reset()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			heap[i] = m.HeapAlloc
+		}
+	})
+	if heap[1] > heap[0]+1<<20 {
+		t.Errorf("got a heap of %d KiB, want about the %d KiB of the start", heap[1]>>10, heap[0]>>10)
+	}
+	checkLeftovers(t, before)
+}
+
+// listen serves connections one by one, each in a goroutine, and returns the address.
+func listen(t testing.TB, serve func(net.Conn)) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// readTo reads until what it has read ends with text.
+func readTo(c net.Conn, text string) error {
+	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	buf := make([]byte, 4096)
+	for n := 0; ; {
+		m, err := c.Read(buf[n:])
+		n += m
+		switch {
+		case bytes.HasSuffix(buf[:n], []byte(text)):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w after %q", err, buf[:n])
+		}
+	}
+}
+
+// The hop from a client to OpenVidu and back, in this process: with this server
+// for a session and for a token, and with no more than a ReverseProxy.
+func BenchmarkSession(b *testing.B) {
+	s, _ := benchmarked(b)
+	benchmark(b, s.Listener.Addr().String(), "/api/sessions", `{"customSessionId":"SessionA"}`, "\r\n\r\nSessionA")
+}
+
+func BenchmarkToken(b *testing.B) {
+	s, _ := benchmarked(b)
+	benchmark(b, s.Listener.Addr().String(), "/api/sessions/SessionA/connections", "{}", "\r\n\r\n"+token)
+}
+
+func BenchmarkReverseProxy(b *testing.B) {
+	_, fake := benchmarked(b)
+	transport := &http.Transport{MaxIdleConnsPerHost: maxConnections}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.URL.Path = "http", fake, "/openvidu/api/sessions/SessionA/connection"
+		r.Out.SetBasicAuth("OPENVIDUAPP", secret)
+	}})
+	b.Cleanup(func() {
+		proxy.Close()
+		transport.CloseIdleConnections()
+	})
+	benchmark(b, proxy.Listener.Addr().String(), "/api/sessions/SessionA/connections", "{}", "\r\n\r\n"+connectionAnswer)
+}
+
+// benchmarked returns the server with its log on, and the address of an
+// OpenVidu that takes as little time as it can.
+func benchmarked(b *testing.B) (*served, string) {
+	answer := func(body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	session, connection := answer(sessionAnswer), answer(connectionAnswer)
+	fake := listen(b, func(c net.Conn) {
+		buf := make([]byte, 4096)
+		for n := 0; ; {
+			m, err := c.Read(buf[n:])
+			if n += m; err != nil {
+				return
+			}
+			if buf[n-1] != '}' {
+				continue // the body is still to come
+			}
+			if bytes.Contains(buf[:n], []byte("/connection ")) {
+				io.WriteString(c, connection)
+			} else {
+				io.WriteString(c, session)
+			}
+			n = 0
+		}
+	})
+	s := newServed(b, "http://"+fake)
+	file, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { file.Close() })
+	log := slog.New(slog.NewTextHandler(file, nil))
+	s.Config = newServer(newHandler(s.ov, nil, log), log)
+	return s.start(), fake
+}
+
+// benchmark posts body to path from 32 clients, and reads to the end of each answer.
+func benchmark(b *testing.B, address, path, body, end string) {
+	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	b.ReportAllocs()
+	b.SetParallelism((32 + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer c.Close()
+		for pb.Next() {
+			io.WriteString(c, request)
+			if err := readTo(c, end); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// Whatever a stranger sends, OpenVidu gets one of its two calls or none, and
+// the stranger gets no 5xx and no header that is broken.
+func FuzzRequest(f *testing.F) {
+	for _, path := range []string{"/api/sessions", "/api/sessions/a/connections", "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions", "/api/sessions/../x?y#z", "http://x/api/sessions", "*"} {
+		f.Add(path, []byte(`{"customSessionId":"a"}`))
+	}
+	for _, body := range []string{"", " ", "null", "[]", "{", "{}", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`, `{"customSessionId":1e999}`, "{\"\xff\":\"\xff\"}"} {
+		f.Add("/api/sessions", []byte(body))
+	}
+	s, fake := start(f, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/connection") {
+			reply(200, connectionAnswer)(w, r)
+		} else {
+			reply(409, "")(w, r)
+		}
+	})
+	one := regexp.MustCompile(`^POST /openvidu/api/sessions(/[^/?#]+/connection)? ([ \t\r\n]*\{(?s:.*))$`)
+	f.Fuzz(func(t *testing.T, path string, body []byte) {
+		resp, text := exchange(t, s, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body))
+		// 409 without a customSessionId is the fault of this OpenVidu, and 505 of the path: it has a space and what follows is no HTTP version.
+		if resp.StatusCode >= 500 && resp.StatusCode != 505 && !strings.Contains(text, "409") {
+			t.Errorf("got %s %q", resp.Status, text)
+		}
+		for _, call := range fake.called() {
+			if parts := one.FindStringSubmatch(call); parts == nil || parts[1] == "/./connection" || parts[1] == "/../connection" || !json.Valid([]byte(parts[2])) {
+				t.Errorf("OpenVidu got %q", call)
+			}
+		}
+		fake.forget()
+	})
+}
+
+// Whatever the origin, only one of the list is echoed, and what is no origin to
+// the settings is none to a browser.
+func FuzzOrigin(f *testing.F) {
+	list := []string{"https://example.com", "http://localhost:8080"}
+	for _, origin := range append(list, "", "null", "https://example.com ", "https://example.com.evil.org", "HTTPS://EXAMPLE.COM", "https://example.com\x00", "https://*", "https://a,https://example.com", "a://[::1]:1") {
+		f.Add(origin)
+	}
+	s, fake := start(f, reply(200, sessionAnswer), list...)
+	f.Fuzz(func(t *testing.T, origin string) {
+		fake.forget()
+		resp, _ := exchange(t, s, "OPTIONS /api/sessions HTTP/1.1\r\nHost: localhost\r\nOrigin: "+origin+"\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "+origin+"\r\n\r\n")
+		got, echoed := resp.Header["Access-Control-Allow-Origin"]
+		if echoed && !slices.Contains(list, strings.Join(got, "")) {
+			t.Errorf("%q: got Access-Control-Allow-Origin %q", origin, got)
+		}
+		if want := slices.Contains(list, origin); want != echoed && !strings.ContainsAny(origin, " \t\r\n") {
+			t.Errorf("%q: got an echo %v, want %v", origin, echoed, want)
+		}
+		cfg, err := loadConfig(env("CORS_ALLOWED_ORIGINS", origin), fstest.MapFS{})
+		for _, allowed := range cfg.origins {
+			if err == nil && (!strings.Contains(allowed, "://") || strings.ContainsAny(allowed, " ,\t\r\n*") || strings.Count(allowed, "/") != 2) {
+				t.Errorf("%q: got the origin %q", origin, allowed)
+			}
+		}
+	})
+}
+
+// Whatever stands in .env, an error names lines without their text, and what is
+// between quotes is taken as it stands.
+func FuzzDotenv(f *testing.F) {
+	for _, text := range []string{"", "A=b", "\ufeffexport A = 'b' # c\r\n", "A=\"", "A=b #c", "A", "=", "A:b", "#", "A=\x00\xff", "\r"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		vars, err := parseDotenv(text)
+		const line = `\.env:\d+: (should be NAME=VALUE|the value should end with the quote that it begins with)`
+		if match, _ := regexp.MatchString("^"+line+"(\n"+line+")*$", fmt.Sprint(err)); err != nil && !match {
+			t.Errorf("got error %q", err)
+		}
+		for name, value := range vars {
+			if name == "" || strings.ContainsAny(name, " =\t\r\n") || strings.Contains(value, "\n") {
+				t.Errorf("got %q=%q", name, value)
+			}
+		}
+		if !strings.ContainsAny(text, "'\n") {
+			if vars, err := parseDotenv("X=1\nA='" + text + "' # c"); err != nil || vars["A"] != text {
+				t.Errorf("between quotes: got %q, %v", vars["A"], err)
+			}
+		}
+	})
+}
+
+// exchange sends a request as it is, and returns the first response to it and
+// its text.
+func exchange(t *testing.T, s *served, request string) (*http.Response, string) {
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.(*net.TCPConn).SetLinger(0) // or millions of them would use up the ports,
+	s.log.Reset()                 // and the memory
+	go io.WriteString(c, request)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	return resp, string(text)
 }
