@@ -100,7 +100,7 @@ func fail(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 		status, text = http.StatusRequestTimeout, "the body did not arrive in time"
 	}
 	if status >= http.StatusInternalServerError {
-		log.Error("OpenVidu's call failed", "path", r.URL.Path, "cause", err)
+		log.Error("call to OpenVidu failed", "path", r.URL.Path, "cause", err)
 	}
 	http.Error(w, text, status)
 }

@@ -185,7 +185,7 @@ type answer struct {
 func (a answer) err() error {
 	switch {
 	case a.status == http.StatusBadRequest:
-		why := cmp.Or(a.Message, a.Error, "OpenVidu refuses the request without saying why")
+		why := cmp.Or(a.Message, a.Error, "OpenVidu refuses the request without saying why; if it does so each time, try https in OPENVIDU_URL")
 		return propertyError(strings.Join(strings.Fields(why), " "))
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
 		return errSecret
@@ -202,7 +202,8 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	defer cancel()
 	resp, err := ov.send(ctx, method, path, body)
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op != "dial" {
-		// The transport repeats a request only when OpenVidu closed the connection before a part of it was written.
+		// The transport itself repeats a call on a connection that OpenVidu has closed, but
+		// not one that it was still writing, as it may be with a large body.
 		ov.transport.CloseIdleConnections()
 		resp, err = ov.send(ctx, method, path, body)
 	}
@@ -216,7 +217,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	if a.status != http.StatusOK && a.status != http.StatusBadRequest {
 		return a, nil
 	}
-	text, err := readBody(resp)
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return answer{}, sendError(ctx, err)
 	}
@@ -227,17 +228,6 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 		return answer{}, fmt.Errorf("%w: %w", badAnswer("it is not the JSON of OpenVidu"), err)
 	}
 	return a, nil
-}
-
-// readBody reads a byte more than maxAnswer at most. A length that is known spares
-// io.ReadAll's growing: a tenth of what a request allocates.
-func readBody(resp *http.Response) ([]byte, error) {
-	if n := resp.ContentLength; 0 <= n && n <= maxAnswer {
-		text := make([]byte, n)
-		_, err := io.ReadFull(resp.Body, text)
-		return text, err
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 }
 
 // send uses the transport without an http.Client, which would follow redirects
