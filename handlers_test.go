@@ -773,6 +773,33 @@ func TestStartCheck(t *testing.T) {
 	}
 }
 
+// A stop leaves nothing behind, not even while the check waits for OpenVidu.
+func TestStop(t *testing.T) {
+	arrived := make(chan bool, 1)
+	for promise, check := range map[string]http.HandlerFunc{
+		"checked": reply(200, configAnswer),
+		"checking": func(w http.ResponseWriter, r *http.Request) {
+			arrived <- true
+			<-r.Context().Done()
+		},
+	} {
+		fake := newFake(t, check)
+		fake.Start()
+		before := leftovers()
+		p := runProgram(t, "OPENVIDU_URL", fake.URL)
+		if promise == "checked" {
+			waitFor(t, p.log, "is ready")
+		} else {
+			<-arrived
+		}
+		p.stop()
+		if got := <-p.status; got != 0 || strings.Contains(p.log.String(), "WARN") {
+			t.Errorf("%s: got exit status %d and log\n%s", promise, got, p.log)
+		}
+		checkLeftovers(t, before)
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -875,11 +902,11 @@ func testFaultsOfOpenVidu(t *testing.T) {
 			c := hijack(w)
 			c.SetLinger(0)
 			c.Close()
-		}, 502, "cut off"},
-		"no-answer":    {write(""), 502, "cut off"},
+		}, 502, "it is cut off: "},
+		"no-answer":    {write(""), 502, "it is cut off: "},
 		"cut-header":   {write("HTTP/1.1 200 OK\r\nContent-Le"), 502, "cut off or not HTTP"},
-		"cut-body":     {write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + connectionAnswer[:500]), 502, "cut off"},
-		"cut-chunk":    {write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n217\r\n" + connectionAnswer[:500]), 502, "cut off"},
+		"cut-body":     {write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + connectionAnswer[:500]), 502, "it is cut off: "},
+		"cut-chunk":    {write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n217\r\n" + connectionAnswer[:500]), 502, "it is cut off: "},
 		"bad-chunk":    {write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n" + token), 502, "not HTTP"},
 		"ssh":          {write("SSH-2.0-" + cookie + "\r\n"), 502, "not HTTP"},
 		"bad-header":   {write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), 502, "not HTTP"},
@@ -890,6 +917,11 @@ func testFaultsOfOpenVidu(t *testing.T) {
 				_, err = io.WriteString(w, connectionAnswer)
 			}
 		}, 502, "1 MiB"},
+		"hang-in-500": {func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(500)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, 502, "500"},
 		"hang": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, "in time"},
 		"hang-in-body": {func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, connectionAnswer[:100])
@@ -963,23 +995,41 @@ func TestTLS(t *testing.T) {
 // the call is made again on another.
 func TestClosedConnections(t *testing.T) {
 	for _, body := range []string{"{}", "{" + strings.Repeat(" ", maxBody-2) + "}"} {
+		const kept = 8
 		calls := map[string]int{} // by connection
 		var mu sync.Mutex
+		full := make(chan bool)
 		fake := newFake(t, reply(200, connectionAnswer))
 		answer := fake.Config.Handler
 		fake.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
 			calls[r.RemoteAddr]++
 			closes := calls[r.RemoteAddr] > 1
+			if len(calls) == kept && !closes {
+				close(full)
+			}
 			mu.Unlock()
+			<-full
 			if closes {
-				hijack(w).Close()
+				c := hijack(w)
+				c.SetLinger(0)
+				c.Close()
 				return
 			}
 			answer.ServeHTTP(w, r)
 		})
 		fake.Start()
 		s := newServed(t, fake.URL).start()
+		// With a small buffer a large body is still being written when the connection closes.
+		dial := s.ov.transport.DialContext
+		s.ov.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dial(ctx, network, address)
+			if err == nil {
+				c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+			}
+			return c, err
+		}
+		atOnce(kept, func() { post(t, s.URL+"/api/sessions/SessionA/connections", "") })
 		for i := range 50 {
 			if i == 25 {
 				fake.CloseClientConnections()
@@ -1008,20 +1058,40 @@ func TestConnectionPool(t *testing.T) {
 		<-full
 		reply(200, connectionAnswer)(w, r)
 	})
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+	for range 2 {
+		atOnce(clients, func() {
 			if status, got := post(t, s.URL+"/api/sessions/SessionA/connections", ""); status != 200 {
 				t.Errorf("got %d %q, want a token", status, got)
 			}
-		}()
+		})
 	}
-	wg.Wait()
 	if got := len(connections); got != maxConnections {
 		t.Errorf("got %d connections for %d clients, want %d", got, clients, maxConnections)
 	}
+}
+
+// Answers that are not read to their end do not use the connections up.
+func TestConnectionsAreGivenBack(t *testing.T) {
+	s, _ := start(t, reply(401, unauthorizedAnswer))
+	s.ov.timeout = time.Second
+	for i := range maxConnections + 1 {
+		if status, got := post(t, s.URL+"/api/sessions", ""); status != 502 {
+			t.Fatalf("request %d: got %d %q, want 502", i, status, got)
+		}
+	}
+}
+
+// atOnce calls f n times, all at once.
+func atOnce(n int, f func()) {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f()
+		}()
+	}
+	wg.Wait()
 }
 
 // Whatever a client does, it gets an answer or is cut off.
@@ -1054,16 +1124,17 @@ func testFaultsOfClients(t *testing.T) {
 				fmt.Fprintf(c, "400\r\n%01024d\r\n", 0)
 			}
 		}, "413 Request Entity Too Large", "100 KiB"},
-		{"4 MiB by its length", head + "Content-Length: 4194304\r\n\r\n", func(c net.Conn) {
-			io.Copy(c, io.LimitReader(strings.NewReader(strings.Repeat(" ", 4<<20)), 4<<20))
-		}, "413 Request Entity Too Large", "100 KiB"},
+		{"4 MiB by its length", head + "Content-Length: 4194304\r\n\r\n", nil, "413 Request Entity Too Large", "100 KiB"},
 		{"a chunk too many, and then nothing", head + "Transfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat(" ", 102401), nil, "413 Request Entity Too Large", "100 KiB"},
+		{"64 KiB of headers", head + "A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", nil, "431 Request Header Fields Too Large", ""},
 	} {
 		t.Run(tt.promise, func(t *testing.T) {
 			t.Parallel()
 			s := newServed(t, fake.URL)
-			s.Config.ReadHeaderTimeout = 200 * time.Millisecond
-			s.Config.ReadTimeout = 200 * time.Millisecond
+			if tt.want == "" || tt.text == "in time" { // the others are answered at once
+				s.Config.ReadHeaderTimeout = 200 * time.Millisecond
+				s.Config.ReadTimeout = 200 * time.Millisecond
+			}
 			s.start()
 			c, err := net.Dial("tcp", s.Listener.Addr().String())
 			if err != nil {
@@ -1087,7 +1158,7 @@ func testFaultsOfClients(t *testing.T) {
 			}
 			defer got.Body.Close()
 			body, _ := io.ReadAll(got.Body)
-			if got.Status != tt.want || !strings.Contains(string(body), tt.text) || got.Header.Get("Access-Control-Allow-Origin") != "*" {
+			if got.Status != tt.want || !strings.Contains(string(body), tt.text) || got.Header.Get("Access-Control-Allow-Origin") != "*" && got.StatusCode != 431 {
 				t.Errorf("got %s %q with header %v, want %s", got.Status, body, got.Header, tt.want)
 			}
 			if status, got := post(t, s.URL+"/api/sessions/SessionA/connections", ""); status != 200 {
@@ -1138,11 +1209,17 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// leftovers counts the goroutines and the open files.
+// leftovers counts the goroutines and the open files, when they have settled.
 func leftovers() [2]int {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	files, _ := os.ReadDir("/dev/fd")
-	return [2]int{runtime.NumGoroutine(), len(files)}
+	for last := [2]int{}; ; time.Sleep(5 * time.Millisecond) {
+		files, _ := os.ReadDir("/dev/fd")
+		now := [2]int{runtime.NumGoroutine(), len(files)}
+		if now == last {
+			return now
+		}
+		last = now
+	}
 }
 
 // checkLeftovers waits until there are no more than before.
@@ -1176,27 +1253,21 @@ func TestLoad(t *testing.T) {
 		})
 		s := newServed(t, "http://"+fake).start()
 		for i, n := range []int{clients, tokens} {
-			var wg sync.WaitGroup
-			for range clients {
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
-					c, err := net.Dial("tcp", s.Listener.Addr().String())
-					if err != nil {
+			atOnce(clients, func() {
+				c, err := net.Dial("tcp", s.Listener.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				for range n / clients {
+					io.WriteString(c, "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+					if err := readTo(c, "\r\n\r\n"+token); err != nil {
 						t.Error(err)
 						return
 					}
-					defer c.Close()
-					for range n / clients {
-						io.WriteString(c, "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
-						if err := readTo(c, "\r\n\r\n"+token); err != nil {
-							t.Error(err)
-							return
-						}
-					}
-				}()
-			}
-			wg.Wait()
+				}
+			})
 			s.log.Reset()
 			runtime.GC()
 			var m runtime.MemStats
