@@ -59,12 +59,13 @@ func readProperties(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(body) == 0:
+	}
+	if len(body) == 0 {
 		return []byte("{}"), nil
-	case !json.Valid(body), bytes.TrimLeft(body, " \t\r\n")[0] != '{':
+	}
+	if !json.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
 		return nil, propertyError("the body should be one JSON object")
 	}
 	return body, nil
@@ -78,29 +79,28 @@ func fail(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 		tooLarge *http.MaxBytesError
 	)
 	status, text := http.StatusBadRequest, "the body can't be read"
-	switch {
-	case errors.As(err, &openvidu):
+	if errors.As(err, &openvidu) {
 		text = openvidu.Error()
-		switch {
-		case openvidu == errNoSession:
+		switch openvidu {
+		case errNoSession:
 			status = http.StatusNotFound
-		case r.Context().Err() != nil:
-			status = statusClientClosedRequest
-		case openvidu == errTimeout:
+		case errTimeout:
 			status = http.StatusGatewayTimeout
 		default:
 			status = http.StatusBadGateway
 		}
-	case errors.As(err, &property):
+		if r.Context().Err() != nil {
+			status = statusClientClosedRequest
+		} else if status != http.StatusNotFound {
+			log.Error("call to OpenVidu failed", "path", r.URL.Path, "cause", err)
+		}
+	} else if errors.As(err, &property) {
 		text = property.Error()
-	case errors.As(err, &tooLarge):
+	} else if errors.As(err, &tooLarge) {
 		status, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d KiB", maxBody>>10)
 		w.Header().Set("Connection", "close") // or the server would read on before it answers
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		status, text = http.StatusRequestTimeout, "the body did not arrive in time"
-	}
-	if status >= http.StatusInternalServerError {
-		log.Error("call to OpenVidu failed", "path", r.URL.Path, "cause", err)
 	}
 	http.Error(w, text, status)
 }

@@ -36,23 +36,13 @@ const (
 	usage = `openvidu-basic-go makes sessions and tokens of OpenVidu for a frontend.
 
 Settings, from the environment or a .env file in the working folder:
-  SERVER_PORT               the port to listen on, 0 for any free one (default ` + defaultPort + `)
-  OPENVIDU_URL              where OpenVidu is (default ` + defaultURL + `)
-  OPENVIDU_SECRET           the secret that OpenVidu was started with (default ` + defaultSecret + `)
-  OPENVIDU_TLS_SKIP_VERIFY  true to accept any certificate from OpenVidu (default ` + defaultSkipVerify + `)
+  SERVER_PORT               the port to listen on, 0 for any free one (default 5000)
+  OPENVIDU_URL              where OpenVidu is (default http://localhost:4443/)
+  OPENVIDU_SECRET           the secret that OpenVidu was started with (default MY_SECRET)
+  OPENVIDU_TLS_SKIP_VERIFY  true to accept any certificate from OpenVidu (default false)
   CORS_ALLOWED_ORIGINS      the origins that browsers may call from, with commas
-                            between, or * for any (default ` + defaultOrigins + `)
+                            between, or * for any (default *)
 `
-)
-
-// A client gets headerTimeout to send its headers and bodyTimeout for the whole
-// request. replyTimeout counts from the end of the headers, so it has room for a
-// slow body and the full callTimeout of OpenVidu.
-const (
-	headerTimeout = 5 * time.Second
-	bodyTimeout   = 10 * time.Second
-	replyTimeout  = 40 * time.Second
-	idleTimeout   = 2 * time.Minute
 )
 
 func main() {
@@ -117,7 +107,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
 	if _, err := strconv.ParseUint(cfg.port, 10, 16); err != nil {
 		wrong("SERVER_PORT", "a number from 0 to 65535")
 	}
-	// url.Parse and its error tell the password that a URL may hold, so neither is shown.
+	// The URL may hold a password, and then so does the error.
 	cfg.openviduURL, err = url.Parse(setting("OPENVIDU_URL", defaultURL))
 	if err != nil || cfg.openviduURL.Hostname() == "" ||
 		cfg.openviduURL.Scheme != "http" && cfg.openviduURL.Scheme != "https" {
@@ -165,12 +155,11 @@ func parseDotenv(text string) (map[string]string, error) {
 			words = words[1:]
 		}
 		value, closed := unquote(value)
-		switch {
-		case !found || len(words) != 1 || strings.ContainsAny(name, `:"'#`):
+		if !found || len(words) != 1 || strings.ContainsAny(name, `:"'#`) {
 			errs = append(errs, fmt.Errorf(".env:%d: should be NAME=VALUE", i+1))
-		case !closed:
+		} else if !closed {
 			errs = append(errs, fmt.Errorf(".env:%d: the value should end with the quote that it begins with", i+1))
-		default:
+		} else {
 			vars[words[0]] = value
 		}
 	}
@@ -225,7 +214,7 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	case <-ctx.Done():
 	}
 	log.Info("stopping, requests in flight are answered first")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replyTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
 	defer cancel()
 	return server.Shutdown(ctx)
 }
@@ -235,21 +224,24 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 // have to wait for.
 func checkOpenVidu(ctx context.Context, ov *openVidu, log *slog.Logger) {
 	version, err := ov.version(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		log.Info("OpenVidu " + version + " is ready")
-	case ctx.Err() == nil:
+	} else if ctx.Err() == nil {
 		log.Warn("OpenVidu is not ready", "cause", err)
 	}
 }
 
+// newServer returns a server that no client holds up: it has 5 s for its
+// headers, 10 for the whole request, and a connection without one is closed
+// after 2 minutes. The time for a reply counts from the end of the headers, so
+// there is room in it for a slow body and all that a call may take.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      replyTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      40 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

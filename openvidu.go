@@ -20,9 +20,8 @@ import (
 )
 
 const (
-	callTimeout = 20 * time.Second // OpenVidu waits up to 15 s for a session that is just closing
-	dialTimeout = 5 * time.Second
-	maxAnswer   = 1 << 20 // bytes
+	maxAnswer = 1 << 20 // bytes
+
 	// Tomcat, which OpenVidu runs on, gets slower with more connections than it can work on.
 	maxConnections = 128
 )
@@ -72,8 +71,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		api: (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api"),
 		jar: jar,
 		transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			TLSHandshakeTimeout:    dialTimeout,
+			DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
 			TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
 			MaxConnsPerHost:        maxConnections,
 			MaxIdleConnsPerHost:    maxConnections,
@@ -81,7 +80,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
-		timeout: callTimeout,
+		timeout: 20 * time.Second, // OpenVidu itself waits up to 15 for a session that is just closing
 	}
 	ov.header.Store(&http.Header{
 		"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("OPENVIDUAPP:"+secret))},
@@ -104,14 +103,16 @@ func (ov *openVidu) createSession(ctx context.Context, properties []byte) (strin
 		return "", err
 	}
 	answer, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case answer.status == http.StatusConflict && custom != "":
+	}
+	if answer.status == http.StatusConflict && custom != "" {
 		return custom, nil
-	case answer.status != http.StatusOK:
+	}
+	if answer.status != http.StatusOK {
 		return "", answer.err()
-	case answer.ID == "":
+	}
+	if answer.ID == "" {
 		return "", badAnswer("it has no session id")
 	}
 	return answer.ID, nil
@@ -139,14 +140,16 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 		return "", errNoSession // in a path these are no names, escaped or not (RFC 3986, section 6.2.2)
 	}
 	answer, err := ov.call(ctx, http.MethodPost, "/sessions/"+url.PathEscape(sessionID)+"/connection", properties)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case answer.status == http.StatusNotFound:
+	}
+	if answer.status == http.StatusNotFound {
 		return "", errNoSession
-	case answer.status != http.StatusOK:
+	}
+	if answer.status != http.StatusOK {
 		return "", answer.err()
-	case answer.Token == "" && answer.Type != "IPCAM":
+	}
+	if answer.Token == "" && answer.Type != "IPCAM" {
 		return "", badAnswer("it has no token")
 	}
 	return answer.Token, nil
@@ -156,14 +159,16 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 // certificate and secret.
 func (ov *openVidu) version(ctx context.Context) (string, error) {
 	answer, err := ov.call(ctx, http.MethodGet, "/config", nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case answer.status == http.StatusBadRequest:
+	}
+	if answer.status == http.StatusBadRequest {
 		return "", errNoAPI // what an https port answers to http
-	case answer.status != http.StatusOK:
+	}
+	if answer.status != http.StatusOK {
 		return "", answer.err()
-	case answer.Version == "":
+	}
+	if answer.Version == "" {
 		return "", badAnswer("it has no version")
 	}
 	return answer.Version, nil
@@ -183,13 +188,14 @@ type answer struct {
 
 // err is what a status other than 200 means.
 func (a answer) err() error {
-	switch {
-	case a.status == http.StatusBadRequest:
+	switch a.status {
+	case http.StatusBadRequest:
 		why := cmp.Or(a.Message, a.Error, "OpenVidu refuses the request without saying why; if it does so each time, try https in OPENVIDU_URL")
 		return propertyError(strings.Join(strings.Fields(why), " "))
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return errSecret
-	case a.status == http.StatusNotFound, a.status/100 == 3:
+	case http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return errNoAPI
 	}
 	return badAnswer(fmt.Sprintf("its status is %d", a.status))
@@ -265,14 +271,16 @@ func sendError(ctx context.Context, err error) error {
 		netErr      net.Error
 		op          *net.OpError
 	)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return errTimeout
-	case errors.As(err, &certificate):
+	}
+	if errors.As(err, &certificate) {
 		return fmt.Errorf("%w: %w", errCertificate, err)
-	case errors.As(err, &record), errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && op.Op == "dial":
+	}
+	if errors.As(err, &record) || errors.As(err, &netErr) && netErr.Timeout() || errors.As(err, &op) && op.Op == "dial" {
 		return fmt.Errorf("%w: %w", errUnreachable, err)
-	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	if op != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: %w", badAnswer("it is cut off"), err)
 	}
 	// Without err: it quotes what OpenVidu sent, which may be its cookie.
