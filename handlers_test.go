@@ -940,7 +940,7 @@ func testFaultsOfOpenVidu(t *testing.T) {
 	})
 	fake.Start()
 	s := newServed(t, fake.URL)
-	s.ov.timeout = 500 * time.Millisecond
+	s.ov.timeout = 700 * time.Millisecond
 	s.start()
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {

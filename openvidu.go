@@ -67,7 +67,7 @@ type openVidu struct {
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	ov := &openVidu{
-		// The slash is one too many or, without it, one too few: JoinPath mends only the former.
+		// JoinPath takes a slash too many away, but puts none before an empty path, and the jar has no cookies for that.
 		api: (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api"),
 		jar: jar,
 		transport: &http.Transport{
@@ -137,7 +137,7 @@ func customSessionID(properties []byte) (id string, err error) {
 // object, and returns its token, which is "" for an IP camera: it needs none.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
 	if sessionID == "." || sessionID == ".." {
-		return "", errNoSession // in a path these are no names, escaped or not (RFC 3986, section 6.2.2)
+		return "", errNoSession // escaped or not, these lead to another path (RFC 3986, section 6.2.2)
 	}
 	answer, err := ov.call(ctx, http.MethodPost, "/sessions/"+url.PathEscape(sessionID)+"/connection", properties)
 	if err != nil {
