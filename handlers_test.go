@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -55,6 +56,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("OPENVIDU_TEST_MAIN") != "" {
 		main()
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "16") // they wait more than they work
 	os.Exit(m.Run())
 }
 
@@ -886,15 +889,19 @@ func write(text string) http.HandlerFunc {
 	}
 }
 
-// Whatever OpenVidu does, the client is told in time, and is served on. In the
-// end nothing is left over.
-func TestFaultsOfOpenVidu(t *testing.T) {
+// After all that OpenVidu and clients can do, nothing is left over.
+func TestFaults(t *testing.T) {
 	before := leftovers()
-	t.Run("", testFaultsOfOpenVidu)
+	t.Run("", func(t *testing.T) {
+		t.Run("OpenVidu", testFaultsOfOpenVidu)
+		t.Run("clients", testFaultsOfClients)
+	})
 	checkLeftovers(t, before)
 }
 
+// Whatever OpenVidu does, the client is told in time, and is served on.
 func testFaultsOfOpenVidu(t *testing.T) {
+	t.Parallel()
 	faults := map[string]struct {
 		answer http.HandlerFunc
 		status int
@@ -1097,13 +1104,8 @@ func atOnce(n int, f func()) {
 }
 
 // Whatever a client does, it gets an answer or is cut off.
-func TestFaultsOfClients(t *testing.T) {
-	before := leftovers()
-	t.Run("", testFaultsOfClients)
-	checkLeftovers(t, before)
-}
-
 func testFaultsOfClients(t *testing.T) {
+	t.Parallel()
 	const head = "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\n"
 	fake := newFake(t, reply(200, connectionAnswer))
 	fake.Start()
