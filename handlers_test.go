@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -1005,26 +1006,25 @@ func TestTLS(t *testing.T) {
 func TestClosedConnections(t *testing.T) {
 	for _, body := range []string{"{}", "{" + strings.Repeat(" ", maxBody-2) + "}"} {
 		const kept = 8
-		calls := map[string]int{} // by connection
-		var mu sync.Mutex
+		type calls struct{} // of a connection, in its context: an address may be used again
+		var fresh atomic.Int32
 		full := make(chan bool)
 		fake := newFake(t, reply(200, connectionAnswer))
 		answer := fake.Config.Handler
+		fake.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, calls{}, new(atomic.Int32))
+		}
 		fake.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			mu.Lock()
-			calls[r.RemoteAddr]++
-			closes := calls[r.RemoteAddr] > 1
-			if len(calls) == kept && !closes {
-				close(full)
-			}
-			mu.Unlock()
-			<-full
-			if closes {
+			if r.Context().Value(calls{}).(*atomic.Int32).Add(1) > 1 {
 				c := hijack(w)
 				c.SetLinger(0)
 				c.Close()
 				return
 			}
+			if fresh.Add(1) == kept {
+				close(full)
+			}
+			<-full
 			answer.ServeHTTP(w, r)
 		})
 		fake.Start()
@@ -1044,7 +1044,7 @@ func TestClosedConnections(t *testing.T) {
 				fake.CloseClientConnections()
 			}
 			if status, got := post(t, s.URL+"/api/sessions/SessionA/connections", body); status != 200 {
-				t.Fatalf("request %d of %d bytes: got %d %q, want a token\n%.1000s", i, len(body), status, got, s.log)
+				t.Fatalf("request %d of %d bytes: got %d %q, want a token\n%s", i, len(body), status, got, s.log)
 			}
 		}
 		s.Close()
