@@ -66,8 +66,8 @@ func TestMain(m *testing.M) {
 type fakeOpenVidu struct {
 	*httptest.Server
 	mu    sync.Mutex
-	calls []*http.Request // their bodies are in bodies
-	texts []string
+	calls []*http.Request
+	texts []string // the body of each call
 }
 
 func newFake(t testing.TB, answer http.HandlerFunc) *fakeOpenVidu {
