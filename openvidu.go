@@ -55,10 +55,11 @@ func (e propertyError) Error() string { return string(e) }
 // openVidu is a client of the REST API of OpenVidu 2. Its errors are an
 // openviduError or a propertyError, maybe with a cause.
 type openVidu struct {
-	api       *url.URL
+	api       string // its URL, to which paths are added
 	transport *http.Transport
 	timeout   time.Duration // of a call, from its start to the end of the answer
 	jar       *cookiejar.Jar
+	jarURL    *url.URL                    // api, as the jar takes it
 	header    atomic.Pointer[http.Header] // of every call; replaced with each new cookie, never changed
 }
 
@@ -66,10 +67,12 @@ type openVidu struct {
 // /openvidu/api. skipVerify makes it trust any certificate.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
+	// JoinPath takes a slash too many away, but puts none before an empty path, and the jar has no cookies for that.
+	api := (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api")
 	ov := &openVidu{
-		// JoinPath takes a slash too many away, but puts none before an empty path, and the jar has no cookies for that.
-		api: (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api"),
-		jar: jar,
+		api:    api.String(),
+		jar:    jar,
+		jarURL: api,
 		transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 			TLSHandshakeTimeout:    5 * time.Second,
@@ -239,7 +242,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 // send uses the transport without an http.Client, which would follow redirects
 // with the secret, and turn POST into GET.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, ov.api.String()+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -254,10 +257,10 @@ func (ov *openVidu) keepCookies(resp *http.Response) {
 	if len(cookies) == 0 {
 		return
 	}
-	ov.jar.SetCookies(ov.api, cookies)
+	ov.jar.SetCookies(ov.jarURL, cookies)
 	req := http.Request{Header: ov.header.Load().Clone()}
 	req.Header.Del("Cookie")
-	for _, cookie := range ov.jar.Cookies(ov.api) {
+	for _, cookie := range ov.jar.Cookies(ov.jarURL) {
 		req.AddCookie(cookie)
 	}
 	ov.header.Store(&req.Header)
