@@ -134,6 +134,15 @@ func (l *logBuffer) Reset() {
 	l.b = bytes.Buffer{}
 }
 
+// check looks for what a log may never hold.
+func (l *logBuffer) check(t testing.TB) {
+	for _, hidden := range []string{secret, basic, "tok_", strings.TrimPrefix(cookie, "OVJSESSIONID="), "hidden"} {
+		if strings.Contains(l.String(), hidden) {
+			t.Errorf("the log holds %q:\n%s", hidden, l)
+		}
+	}
+}
+
 func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,11 +168,7 @@ func newServed(t testing.TB, openviduURL string, origins ...string) *served {
 	t.Cleanup(func() {
 		s.Close()
 		s.ov.close()
-		for _, hidden := range []string{secret, basic, "tok_", strings.TrimPrefix(cookie, "OVJSESSIONID=")} {
-			if strings.Contains(s.log.String(), hidden) {
-				t.Errorf("the log holds %q:\n%s", hidden, s.log)
-			}
-		}
+		s.log.check(t)
 	})
 	return s
 }
@@ -200,6 +205,17 @@ func do(t testing.TB, method, url string, body io.Reader, header ...string) (*ht
 		t.Fatal(err)
 	}
 	return resp, string(got)
+}
+
+// checkHeader compares the values of a response's header, "" for none.
+func checkHeader(t *testing.T, resp *http.Response, want map[string]string) {
+	t.Helper()
+	for name, want := range want {
+		got, found := resp.Header[name]
+		if strings.Join(got, ", ") != want || found != (want != "") {
+			t.Errorf("got %s %q, want %q", name, got, want)
+		}
+	}
 }
 
 func post(t testing.TB, url, body string) (int, string) {
@@ -312,21 +328,16 @@ func TestRequests(t *testing.T) {
 					t.Errorf("got text %q, want one line without an inner address", got)
 				}
 			}
-			h := resp.Header
-			if got, want := h.Get("Content-Type")+", "+h.Get("X-Content-Type-Options"), "text/plain; charset=utf-8, nosniff"; got != want {
-				t.Errorf("got content type %q, want %q", got, want)
-			}
-			if got := h.Get("Access-Control-Allow-Origin"); got != "*" {
-				t.Errorf("got Access-Control-Allow-Origin %q, want *", got)
-			}
-			if got := h.Get("Allow"); (got == "POST") != (tt.status == 405) {
-				t.Errorf("got Allow %q", got)
-			}
-			for _, name := range []string{"Www-Authenticate", "Set-Cookie", "Location", "Access-Control-Allow-Credentials"} {
-				if h[name] != nil {
-					t.Errorf("got the header %s, want none", name)
-				}
-			}
+			checkHeader(t, resp, map[string]string{
+				"Content-Type":                     "text/plain; charset=utf-8",
+				"X-Content-Type-Options":           "nosniff",
+				"Access-Control-Allow-Origin":      "*",
+				"Allow":                            map[int]string{405: "POST"}[tt.status],
+				"Www-Authenticate":                 "",
+				"Set-Cookie":                       "",
+				"Location":                         "",
+				"Access-Control-Allow-Credentials": "",
+			})
 			decoded, _ := url.PathUnescape(strings.SplitN(path, "?", 2)[0])
 			line := fmt.Sprintf("msg=request method=%s path=%s status=%d duration=", method, quoted(decoded), tt.status)
 			if !strings.Contains(s.log.String(), line) || strings.Count(s.log.String(), "msg=request") != 1 {
@@ -450,12 +461,7 @@ func TestCORS(t *testing.T) {
 				if resp.StatusCode != status {
 					t.Errorf("got status %d, want %d", resp.StatusCode, status)
 				}
-				if got := resp.Header.Get("Access-Control-Allow-Origin"); got != tt.allow {
-					t.Errorf("got Access-Control-Allow-Origin %q, want %q", got, tt.allow)
-				}
-				if got := resp.Header.Get("Vary"); got != tt.vary {
-					t.Errorf("got Vary %q, want %q", got, tt.vary)
-				}
+				checkHeader(t, resp, map[string]string{"Access-Control-Allow-Origin": tt.allow, "Vary": tt.vary})
 			}
 			resp, _ := do(t, "POST", s.URL+"/api/sessions", nil, header...)
 			check(resp, 200)
@@ -468,15 +474,11 @@ func TestCORS(t *testing.T) {
 			for _, path := range []string{"/api/sessions", "/api/sessions/SessionA/connections", "/nowhere"} {
 				resp, got := do(t, "OPTIONS", s.URL+path, nil, append(header, "Access-Control-Request-Method", "POST")...)
 				check(resp, 204)
-				for name, want := range map[string]string{
+				checkHeader(t, resp, map[string]string{
 					"Access-Control-Allow-Methods": "POST",
 					"Access-Control-Allow-Headers": "content-type, x-a",
 					"Access-Control-Max-Age":       "7200",
-				} {
-					if got := resp.Header.Get(name); got != want {
-						t.Errorf("preflight: got %s %q, want %q", name, got, want)
-					}
-				}
+				})
 				if got != "" {
 					t.Errorf("preflight: got body %q, want none", got)
 				}
@@ -671,7 +673,10 @@ func runProgram(t *testing.T, pairs ...string) *program {
 	go func() {
 		p.status <- run(ctx, nil, env(append(pairs, "SERVER_PORT", "0")...), fstest.MapFS{}, io.Discard, p.log)
 	}()
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		stop()
+		p.log.check(t)
+	})
 	port := waitFor(t, p.log, `msg=listening address=\[::\]:(\d+) `)
 	p.url = "http://127.0.0.1:" + port
 	return p
@@ -745,11 +750,6 @@ func TestProgram(t *testing.T) {
 	}
 	if got := <-p.status; got != 0 {
 		t.Errorf("got exit status %d, want 0", got)
-	}
-	for _, hidden := range []string{"hidden", secret, "tok_", cookie} {
-		if strings.Contains(p.log.String(), hidden) {
-			t.Errorf("the log holds %q:\n%s", hidden, p.log)
-		}
 	}
 }
 
@@ -881,6 +881,13 @@ func hijack(w http.ResponseWriter) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// reset is an answer that is no more than the end of the connection.
+func reset(w http.ResponseWriter, r *http.Request) {
+	c := hijack(w)
+	c.SetLinger(0)
+	c.Close()
+}
+
 // write is an answer that is no more than some bytes.
 func write(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -908,11 +915,7 @@ func testFaultsOfOpenVidu(t *testing.T) {
 		status int
 		text   string
 	}{
-		"reset": {func(w http.ResponseWriter, r *http.Request) {
-			c := hijack(w)
-			c.SetLinger(0)
-			c.Close()
-		}, 502, "it is cut off: "},
+		"reset":        {reset, 502, "it is cut off: "},
 		"no-answer":    {write(""), 502, "it is cut off: "},
 		"cut-header":   {write("HTTP/1.1 200 OK\r\nContent-Le"), 502, "cut off or not HTTP"},
 		"cut-body":     {write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + connectionAnswer[:500]), 502, "it is cut off: "},
@@ -1016,9 +1019,7 @@ func TestClosedConnections(t *testing.T) {
 		}
 		fake.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Context().Value(calls{}).(*atomic.Int32).Add(1) > 1 {
-				c := hijack(w)
-				c.SetLinger(0)
-				c.Close()
+				reset(w, r)
 				return
 			}
 			if fresh.Add(1) == kept {
@@ -1246,30 +1247,15 @@ func TestLoad(t *testing.T) {
 	before := leftovers()
 	var heap [2]uint64
 	t.Run("", func(t *testing.T) {
-		fake := listen(t, func(c net.Conn) {
-			answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(connectionAnswer), connectionAnswer)
-			for readTo(c, "{}") == nil {
-				io.WriteString(c, answer)
-			}
-		})
-		s := newServed(t, "http://"+fake).start()
+		s, _ := benchmarked(t)
 		for i, n := range []int{clients, tokens} {
 			atOnce(clients, func() {
-				c, err := net.Dial("tcp", s.Listener.Addr().String())
-				if err != nil {
+				left := n / clients
+				more := func() bool { left--; return left >= 0 }
+				if err := load(s.Listener.Addr().String(), tokenPath, "{}", token, more); err != nil {
 					t.Error(err)
-					return
-				}
-				defer c.Close()
-				for range n / clients {
-					io.WriteString(c, "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
-					if err := readTo(c, "\r\n\r\n"+token); err != nil {
-						t.Error(err)
-						return
-					}
 				}
 			})
-			s.log.Reset()
 			runtime.GC()
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
@@ -1320,12 +1306,12 @@ func readTo(c net.Conn, text string) error {
 // for a session and for a token, and with no more than a ReverseProxy.
 func BenchmarkSession(b *testing.B) {
 	s, _ := benchmarked(b)
-	benchmark(b, s.Listener.Addr().String(), "/api/sessions", `{"customSessionId":"SessionA"}`, "\r\n\r\nSessionA")
+	benchmark(b, s.Listener.Addr().String(), "/api/sessions", `{"customSessionId":"SessionA"}`, "SessionA")
 }
 
 func BenchmarkToken(b *testing.B) {
 	s, _ := benchmarked(b)
-	benchmark(b, s.Listener.Addr().String(), "/api/sessions/SessionA/connections", "{}", "\r\n\r\n"+token)
+	benchmark(b, s.Listener.Addr().String(), tokenPath, "{}", token)
 }
 
 func BenchmarkReverseProxy(b *testing.B) {
@@ -1339,12 +1325,12 @@ func BenchmarkReverseProxy(b *testing.B) {
 		proxy.Close()
 		transport.CloseIdleConnections()
 	})
-	benchmark(b, proxy.Listener.Addr().String(), "/api/sessions/SessionA/connections", "{}", "\r\n\r\n"+connectionAnswer)
+	benchmark(b, proxy.Listener.Addr().String(), tokenPath, "{}", connectionAnswer)
 }
 
 // benchmarked returns the server with its log on, and the address of an
 // OpenVidu that takes as little time as it can.
-func benchmarked(b *testing.B) (*served, string) {
+func benchmarked(b testing.TB) (*served, string) {
 	answer := func(body string) string {
 		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
@@ -1378,26 +1364,35 @@ func benchmarked(b *testing.B) (*served, string) {
 	return s.start(), fake
 }
 
-// benchmark posts body to path from 32 clients, and reads to the end of each answer.
-func benchmark(b *testing.B, address, path, body, end string) {
-	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+// benchmark puts load on path from 32 clients.
+func benchmark(b *testing.B, address, path, body, want string) {
 	b.ReportAllocs()
 	b.SetParallelism((32 + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
+		if err := load(address, path, body, want, pb.Next); err != nil {
 			b.Error(err)
-			return
-		}
-		defer c.Close()
-		for pb.Next() {
-			io.WriteString(c, request)
-			if err := readTo(c, end); err != nil {
-				b.Error(err)
-				return
-			}
 		}
 	})
+}
+
+const tokenPath = "/api/sessions/SessionA/connections"
+
+// load is a client with as little work as it can have: while there is more to
+// do, it posts body to path on one connection, and reads until want has come.
+func load(address, path, body, want string, more func() bool) error {
+	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for more() {
+		io.WriteString(c, request)
+		if err := readTo(c, "\r\n\r\n"+want); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Whatever a stranger sends, OpenVidu gets one of its two calls or none, and
