@@ -677,7 +677,7 @@ func runProgram(t *testing.T, pairs ...string) *program {
 		stop()
 		p.log.check(t)
 	})
-	port := waitFor(t, p.log, `msg=listening address=\[::\]:(\d+) `)
+	port := waitFor(t, p.log, `msg=listening address=\S+:(\d+) `)
 	p.url = "http://127.0.0.1:" + port
 	return p
 }
@@ -806,6 +806,22 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// A context that is cancelled before the program starts makes it stop at once,
+// without a data race: signals arrive at any moment.
+func TestCancelledContext(t *testing.T) {
+	t.Parallel()
+	fake := newFake(t, reply(200, configAnswer))
+	fake.Start()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for i := range 300 {
+		log := &logBuffer{}
+		if status := run(ctx, nil, env("SERVER_PORT", "0", "OPENVIDU_URL", fake.URL), fstest.MapFS{}, io.Discard, log); status != 0 {
+			t.Fatalf("run %d: got exit status %d, want 0\n%s", i, status, log)
+		}
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -852,7 +868,8 @@ func TestSignals(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		port := waitFor(t, log, `msg=listening address=\[::\]:(\d+) `)
+		t.Cleanup(func() { cmd.Process.Kill() })
+		port := waitFor(t, log, `msg=listening address=\S+:(\d+) `)
 		if tt.second != nil {
 			go http.Post("http://127.0.0.1:"+port+"/api/sessions", "", nil)
 			<-arrived

@@ -214,9 +214,10 @@ func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	case <-ctx.Done():
 	}
 	log.Info("stopping, requests in flight are answered first")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
+	// A new name: the goroutine of the start-up check still reads ctx.
+	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
 	defer cancel()
-	return server.Shutdown(ctx)
+	return server.Shutdown(shutdownCtx)
 }
 
 // checkOpenVidu tells in the log whether OpenVidu is ready or what to mend. It
