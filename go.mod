@@ -1,3 +1,3 @@
 module openvidu-basic-go
 
-go 1.22.0
+go 1.26.0

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path"
 	"slices"
 	"time"
 )
@@ -32,7 +31,7 @@ func newHandler(ov *openVidu, origins []string, log *slog.Logger) http.Handler {
 	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(log, func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}))
-	return logRequests(log, cors(origins, exactPaths(mux)))
+	return logRequests(log, cors(origins, mux))
 }
 
 // handle answers with the id or token that create makes of a request's properties.
@@ -123,18 +122,6 @@ func cors(origins []string, next http.Handler) http.Handler {
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds, the most that Chromium takes
 			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// exactPaths answers 404 to a path with an empty segment, . or .. in it, to
-// which a ServeMux answers with a redirect.
-func exactPaths(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.EscapedPath(); p != path.Clean(p) {
-			http.NotFound(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
