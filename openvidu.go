@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -55,47 +53,42 @@ func (e propertyError) Error() string { return string(e) }
 // openVidu is a client of the REST API of OpenVidu 2. Its errors are an
 // openviduError or a propertyError, maybe with a cause.
 type openVidu struct {
-	api       string // its URL, to which paths are added
-	transport *http.Transport
-	timeout   time.Duration // of a call, from its start to the end of the answer
-	jar       *cookiejar.Jar
-	jarURL    *url.URL                    // api, as the jar takes it
-	header    atomic.Pointer[http.Header] // of every call; replaced with each new cookie, never changed
+	api     string // its URL, to which paths are added
+	secret  string
+	client  *http.Client
+	timeout time.Duration // of a call, from its start to the end of the answer
 }
 
 // newOpenVidu returns a client of the OpenVidu at base, a URL without
 // /openvidu/api. skipVerify makes it trust any certificate.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
-	// JoinPath takes a slash too many away, but puts none before an empty path, and the jar has no cookies for that.
-	api := (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/" + base.Path, RawPath: "/" + base.RawPath}).JoinPath("openvidu/api")
-	ov := &openVidu{
-		api:    api.String(),
-		jar:    jar,
-		jarURL: api,
-		transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:    5 * time.Second,
-			TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
-			MaxConnsPerHost:        maxConnections,
-			MaxIdleConnsPerHost:    maxConnections,
-			IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
+	api := url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}
+	return &openVidu{
+		api:    api.JoinPath("openvidu/api").String(),
+		secret: secret,
+		client: &http.Client{
+			// A redirect would turn POST into GET, and take the secret to another address.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			// OpenVidu's session cookie spares it the check of the secret, which costs it ten times as much as the call.
+			Jar: jar,
+			Transport: &http.Transport{
+				DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+				TLSHandshakeTimeout:    5 * time.Second,
+				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
+				MaxConnsPerHost:        maxConnections,
+				MaxIdleConnsPerHost:    maxConnections,
+				IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60
+				DisableCompression:     true,
+				MaxResponseHeaderBytes: 64 << 10,
+			},
 		},
 		timeout: 20 * time.Second, // OpenVidu itself waits up to 15 for a session that is just closing
 	}
-	ov.header.Store(&http.Header{
-		"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("OPENVIDUAPP:"+secret))},
-		"Content-Type":  {"application/json"},
-		// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it is not sent.
-		"Idempotency-Key": nil,
-	})
-	return ov
 }
 
 // close gives up the connections that are idle.
-func (ov *openVidu) close() { ov.transport.CloseIdleConnections() }
+func (ov *openVidu) close() { ov.client.CloseIdleConnections() }
 
 // createSession makes a session with properties, a JSON object, and returns its
 // id. A session that is open already is the same one: OpenVidu answers 409 to
@@ -209,18 +202,19 @@ func (a answer) err() error {
 func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
-	resp, err := ov.send(ctx, method, path, body)
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op != "dial" {
-		// The transport itself repeats a call on a connection that OpenVidu has closed, but
-		// not one that it was still writing, as it may be with a large body.
-		ov.transport.CloseIdleConnections()
-		resp, err = ov.send(ctx, method, path, body)
+	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
 	}
+	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
+	req.Header.Set("Content-Type", "application/json")
+	// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it is not sent.
+	req.Header["Idempotency-Key"] = nil
+	resp, err := ov.client.Do(req)
 	if err != nil {
 		return answer{}, sendError(ctx, err)
 	}
 	defer resp.Body.Close()
-	ov.keepCookies(resp)
 
 	a := answer{status: resp.StatusCode}
 	if a.status != http.StatusOK && a.status != http.StatusBadRequest {
@@ -239,38 +233,10 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return a, nil
 }
 
-// send uses the transport without an http.Client, which would follow redirects
-// with the secret, and turn POST into GET.
-func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header = *ov.header.Load()
-	return ov.transport.RoundTrip(req)
-}
-
-// keepCookies puts OpenVidu's cookies into the header of the calls that follow.
-// One with its session cookie costs OpenVidu a tenth: it need not check the secret.
-func (ov *openVidu) keepCookies(resp *http.Response) {
-	cookies := resp.Cookies()
-	if len(cookies) == 0 {
-		return
-	}
-	ov.jar.SetCookies(ov.jarURL, cookies)
-	req := http.Request{Header: ov.header.Load().Clone()}
-	req.Header.Del("Cookie")
-	for _, cookie := range ov.jar.Cookies(ov.jarURL) {
-		req.AddCookie(cookie)
-	}
-	ov.header.Store(&req.Header)
-}
-
 // sendError is what it means that err came before the end of an answer.
 func sendError(ctx context.Context, err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
 		netErr      net.Error
 		op          *net.OpError
 	)
@@ -280,7 +246,7 @@ func sendError(ctx context.Context, err error) error {
 	if errors.As(err, &certificate) {
 		return fmt.Errorf("%w: %w", errCertificate, err)
 	}
-	if errors.As(err, &record) || errors.As(err, &netErr) && netErr.Timeout() || errors.As(err, &op) && op.Op == "dial" {
+	if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &netErr) && netErr.Timeout() || errors.As(err, &op) && op.Op == "dial" {
 		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	if op != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
