@@ -11,105 +11,108 @@ import (
 	"os"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 const (
-	maxBody = 100 << 10 // bytes
-
-	// nginx's status for a client that went away. Only the log sees it.
-	statusClientClosedRequest = 499
+	maxBody                   = 100 << 10 // bytes of a request body
+	statusClientClosedRequest = 499       // nginx's status for a client that disconnected; only the log shows it
 )
 
-// newHandler returns the whole of what a frontend talks to. ov makes the
-// sessions and connections; origins are those that browsers may call from, none
-// means any; log gets a line for each request and the cause of each 502 and 504.
-func newHandler(ov *openVidu, origins []string, log *slog.Logger) http.Handler {
+// newHandler returns the handler for the frontend's API. It creates sessions and connections with ov and logs every request
+// and the cause of every 5xx. Pages of the given origins may read the responses; "*" means any origin.
+func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /api/sessions", handle(log, func(r *http.Request, properties []byte) (string, error) {
+	mux.Handle("POST /api/sessions", handle(logger, func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
 	}))
-	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(log, func(r *http.Request, properties []byte) (string, error) {
+	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(logger, func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}))
-	return logRequests(log, cors(origins, mux))
+	return limitBody(logRequests(logger, cors(origins, mux)))
 }
 
-// handle answers with the id or token that create makes of a request's properties.
-func handle(log *slog.Logger, create func(r *http.Request, properties []byte) (string, error)) http.Handler {
+// handle returns a handler that calls create with the properties in the request body and responds with the session ID or
+// token that it returns.
+func handle(logger *slog.Logger, create func(r *http.Request, properties []byte) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		properties, err := readProperties(w, r)
-		var made string
+		properties, err := readProperties(r)
+		var text string
 		if err == nil {
-			made, err = create(r, properties)
+			text, err = create(r, properties)
 		}
 		if err != nil {
-			fail(log, w, r, err)
+			fail(logger, w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		io.WriteString(w, made)
+		io.WriteString(w, text)
 	})
 }
 
-// readProperties returns the body as it came, a JSON object. None is an empty one.
-func readProperties(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). A missing body is an
+// empty object.
+func readProperties(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", invalidRequestError("cannot read request body"), err)
 	}
 	if len(body) == 0 {
 		return []byte("{}"), nil
 	}
+	if !utf8.Valid(body) {
+		return nil, invalidRequestError("request body must be UTF-8")
+	}
 	if !json.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
-		return nil, propertyError("the body should be one JSON object")
+		return nil, invalidRequestError("request body must be a JSON object")
 	}
 	return body, nil
 }
 
-// fail is the one place where an error becomes a status and a text.
-func fail(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+// fail maps err to a status and message. It logs errors with a 5xx status.
+func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 	var (
+		status   int
+		text     string
 		openvidu openviduError
-		property propertyError
+		notFound notFoundError
+		invalid  invalidRequestError
 		tooLarge *http.MaxBytesError
 	)
-	status, text := http.StatusBadRequest, "the body can't be read"
-	if errors.As(err, &openvidu) {
-		text = openvidu.Error()
-		switch openvidu {
-		case errNoSession:
-			status = http.StatusNotFound
-		case errTimeout:
-			status = http.StatusGatewayTimeout
-		default:
-			status = http.StatusBadGateway
-		}
-		if r.Context().Err() != nil {
-			status = statusClientClosedRequest
-		} else if status != http.StatusNotFound {
-			log.Error("call to OpenVidu failed", "path", r.URL.Path, "cause", err)
-		}
-	} else if errors.As(err, &property) {
-		text = property.Error()
-	} else if errors.As(err, &tooLarge) {
-		status, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d KiB", maxBody>>10)
-		w.Header().Set("Connection", "close") // or the server would read on before it answers
-	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		status, text = http.StatusRequestTimeout, "the body did not arrive in time"
+	// The order matters: the cause of an openviduError may be the client's disconnection or a timeout, and the cause of an
+	// invalidRequestError may be a limit on the body.
+	switch {
+	case errors.As(err, &openvidu) && r.Context().Err() != nil:
+		status, text = statusClientClosedRequest, "client closed request"
+	case openvidu == errTimeout:
+		status, text = http.StatusGatewayTimeout, openvidu.Error()
+	case openvidu != "":
+		status, text = http.StatusBadGateway, openvidu.Error()
+	case errors.As(err, &notFound):
+		status, text = http.StatusNotFound, notFound.Error()
+	case errors.As(err, &tooLarge):
+		status, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		status, text = http.StatusRequestTimeout, "timed out reading request body"
+	case errors.As(err, &invalid):
+		status, text = http.StatusBadRequest, invalid.Error()
+	default:
+		status, text = http.StatusInternalServerError, "internal server error: see the log"
+	}
+	if status >= http.StatusInternalServerError {
+		logger.Error("request failed", "path", r.URL.Path, "error", err)
 	}
 	http.Error(w, text, status)
 }
 
-// cors lets browsers read the answers of all that is behind it, errors too, and
-// answers their preflights (https://fetch.spec.whatwg.org/#http-cors-protocol).
+// cors adds CORS headers to every response, errors included, and responds to preflights
+// (https://fetch.spec.whatwg.org/#http-cors-protocol).
 func cors(origins []string, next http.Handler) http.Handler {
+	anyOrigin := slices.Contains(origins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		if len(origins) == 0 {
+		if anyOrigin {
 			header.Set("Access-Control-Allow-Origin", "*")
 		} else {
 			header.Set("Vary", "Origin")
@@ -120,7 +123,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
-			header.Set("Access-Control-Max-Age", "7200") // seconds, the most that Chromium takes
+			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -128,13 +131,21 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// logRequests writes a line to log for each request that was answered.
-func logRequests(log *slog.Logger, next http.Handler) http.Handler {
+// limitBody limits request bodies to maxBody.
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// logRequests logs every request and the status of its response.
+func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{w, http.StatusOK}
 		next.ServeHTTP(recorder, r)
-		log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method),
 			slog.String("path", r.URL.Path),
 			slog.Int("status", recorder.status),
@@ -142,6 +153,7 @@ func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
+// statusRecorder is a ResponseWriter that records the status.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int

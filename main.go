@@ -1,15 +1,14 @@
-// Command openvidu-basic-go is the application server between the frontend of
-// a video call and OpenVidu 2: it makes the sessions and connections that the
-// frontend asks for, and keeps OpenVidu's secret to itself.
+// Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates the sessions and connections that
+// the frontend asks for and keeps OpenVidu's secret to itself.
 //
-// To be read in this order: main.go (settings, start, stop), handlers.go (the
-// way of a request), openvidu.go (the calls to OpenVidu).
+// Read main.go (settings, start-up, shutdown), then handlers.go (from request to response), then openvidu.go (calls to OpenVidu).
 package main
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,223 +19,93 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
-const (
-	defaultPort       = "5000"
-	defaultURL        = "http://localhost:4443/"
-	defaultSecret     = "MY_SECRET"
-	defaultSkipVerify = "false"
-	defaultOrigins    = "*"
-
-	usage = `openvidu-basic-go makes sessions and tokens of OpenVidu for a frontend.
-
-Settings, from the environment or a .env file in the working folder:
-  SERVER_PORT               the port to listen on, 0 for any free one (default 5000)
-  OPENVIDU_URL              where OpenVidu is (default http://localhost:4443/)
-  OPENVIDU_SECRET           the secret that OpenVidu was started with (default MY_SECRET)
-  OPENVIDU_TLS_SKIP_VERIFY  true to accept any certificate from OpenVidu (default false)
-  CORS_ALLOWED_ORIGINS      the origins that browsers may call from, with commas
-                            between, or * for any (default *)
-`
-)
-
 func main() {
+	flag.Usage = func() { printUsage(flag.CommandLine.Output()) }
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "unexpected argument %q: see -h\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second signal ends the program at once
-	// What OpenVidu sends unasked, net/http prints to the standard logger, cookie and all.
+	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
+	// net/http prints unexpected responses of OpenVidu to the standard logger, even with a cookie or token in them.
 	log.SetOutput(io.Discard)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.DirFS("."), os.Stdout, os.Stderr))
+	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-// run is the whole program: it serves until ctx is done, with settings from
-// getenv and the file .env in dir, and returns the exit status.
-func run(ctx context.Context, args []string, getenv func(string) string, dir fs.FS, stdout, stderr io.Writer) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "-h", "-help", "--help":
-			fmt.Fprint(stdout, usage)
-			return 0
-		}
-		fmt.Fprint(stderr, usage)
-		return 2
+func printUsage(w io.Writer) {
+	fmt.Fprint(w, "openvidu-basic-go creates OpenVidu sessions and tokens for a frontend.\n\n",
+		"Settings, from environment variables or from the file .env in the working directory:\n")
+	for _, s := range new(config).settings() {
+		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.meaning, s.byDefault)
 	}
+}
+
+// run is the whole program except the command line. It reads the settings from getenv and from the file .env in dir, logs
+// to stderr and serves until ctx is done; then it finishes the requests in flight and returns nil.
+func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.Writer) error {
 	cfg, err := loadConfig(getenv, dir)
-	if err == nil {
-		err = serve(ctx, cfg, slog.New(slog.NewTextHandler(stderr, nil)))
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return 1
+		return err
 	}
-	return 0
-}
-
-type config struct {
-	port          string
-	openviduURL   *url.URL
-	secret        string
-	tlsSkipVerify bool
-	origins       []string // none: any
-}
-
-// loadConfig takes each setting from getenv, else from the file .env in dir,
-// else its default. The error has a line for everything that is wrong.
-func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
-	text, err := fs.ReadFile(dir, ".env")
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	vars, parseErr := parseDotenv(string(text))
-	errs := []error{err, parseErr}
-	setting := func(name, byDefault string) string {
-		return cmp.Or(getenv(name), vars[name], byDefault)
-	}
-	wrong := func(name, should string) {
-		errs = append(errs, fmt.Errorf("%s: should be %s", name, should))
-	}
-
-	cfg := config{
-		port:   setting("SERVER_PORT", defaultPort),
-		secret: setting("OPENVIDU_SECRET", defaultSecret),
-	}
-	if _, err := strconv.ParseUint(cfg.port, 10, 16); err != nil {
-		wrong("SERVER_PORT", "a number from 0 to 65535")
-	}
-	// The URL may hold a password, and then so does the error.
-	cfg.openviduURL, err = url.Parse(setting("OPENVIDU_URL", defaultURL))
-	if err != nil || cfg.openviduURL.Hostname() == "" ||
-		cfg.openviduURL.Scheme != "http" && cfg.openviduURL.Scheme != "https" {
-		wrong("OPENVIDU_URL", "an http or https URL with a host, like "+defaultURL)
-	}
-	cfg.tlsSkipVerify, err = strconv.ParseBool(setting("OPENVIDU_TLS_SKIP_VERIFY", defaultSkipVerify))
-	if err != nil {
-		wrong("OPENVIDU_TLS_SKIP_VERIFY", "true or false")
-	}
-	if list := setting("CORS_ALLOWED_ORIGINS", defaultOrigins); list != "*" {
-		for _, origin := range strings.Split(list, ",") {
-			origin = strings.TrimSpace(origin)
-			if !isOrigin(origin) {
-				wrong("CORS_ALLOWED_ORIGINS", fmt.Sprintf("* or a list like https://example.com,http://localhost:8080; %q is no origin", origin))
-			}
-			cfg.origins = append(cfg.origins, origin)
-		}
-	}
-	return cfg, errors.Join(errs...)
-}
-
-// isOrigin tells whether s is scheme://host[:port], as browsers write it (RFC
-// 6454, section 6.2): lower case, and no slash at the end. No * in it either,
-// for origins are compared exactly.
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Hostname() != "" && s == strings.ToLower(u.Scheme+"://"+u.Host) && !strings.Contains(s, "*")
-}
-
-// parseDotenv reads the lines NAME=VALUE of a .env file, the last of a name
-// counts. The error names each line that can't be read, but holds none of its
-// text, which may be the secret.
-func parseDotenv(text string) (map[string]string, error) {
-	vars := map[string]string{}
-	var errs []error
-	text = strings.TrimPrefix(text, "\ufeff")
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, found := strings.Cut(line, "=")
-		words := strings.Fields(name)
-		if len(words) == 2 && words[0] == "export" {
-			words = words[1:]
-		}
-		value, closed := unquote(value)
-		if !found || len(words) != 1 || strings.ContainsAny(name, `:"'#`) {
-			errs = append(errs, fmt.Errorf(".env:%d: should be NAME=VALUE", i+1))
-		} else if !closed {
-			errs = append(errs, fmt.Errorf(".env:%d: the value should end with the quote that it begins with", i+1))
-		} else {
-			vars[words[0]] = value
-		}
-	}
-	return vars, errors.Join(errs...)
-}
-
-// unquote takes spaces, quotes and a comment from a value. Between quotes
-// everything is taken as it stands; without them a comment begins at a # behind
-// a space. It reports whether a quote that opens the value closes it too.
-func unquote(value string) (string, bool) {
-	trimmed := strings.TrimSpace(value)
-	if trimmed != "" && strings.Contains(`"'`, trimmed[:1]) {
-		value, rest, closed := strings.Cut(trimmed[1:], trimmed[:1])
-		rest = strings.TrimSpace(rest)
-		return value, closed && (rest == "" || rest[0] == '#')
-	}
-	for i := 1; i < len(value); i++ {
-		if value[i] == '#' && (value[i-1] == ' ' || value[i-1] == '\t') {
-			value = value[:i]
-		}
-	}
-	return strings.TrimSpace(value), true
-}
-
-// serve answers on cfg.port until ctx is done, and then the requests that are
-// in flight. The error is one that a person can mend.
-func serve(ctx context.Context, cfg config, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", ":"+cfg.port)
 	if err != nil {
-		return fmt.Errorf("SERVER_PORT: port %s can't be listened on, set another or stop what holds it: %w", cfg.port, err)
+		return fmt.Errorf("SERVER_PORT: cannot listen on port %s (in use? choose another): %w", cfg.port, err)
 	}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
-	defer ov.close()
-	server := newServer(newHandler(ov, cfg.origins, log), log)
+	defer ov.client.CloseIdleConnections()
+	server := newServer(newHandler(ov, cfg.origins, logger), logger)
 
-	log.Info("listening", "address", listener.Addr().String(), "OPENVIDU_URL", cfg.openviduURL.Redacted())
+	logger.Info("listening", "address", listener.Addr().String(),
+		"OPENVIDU_URL", cfg.openviduURL.Redacted(), "CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","))
 	if cfg.tlsSkipVerify {
-		log.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: any server that gets in between can take the secret")
+		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
-	checked := make(chan struct{})
-	go func() {
-		defer close(checked)
-		checkOpenVidu(ctx, ov, log)
-	}()
-	defer func() { <-checked }()
 
+	var background sync.WaitGroup
+	defer background.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	background.Go(func() { checkOpenVidu(ctx, ov, logger) })
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	background.Go(func() { failed <- server.Serve(listener) })
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping, requests in flight are answered first")
-	// A new name: the goroutine of the start-up check still reads ctx.
-	shutdownCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
-	defer cancel()
+	logger.Info("shutting down, waiting for requests in flight")
+	shutdownCtx, cancelShutdown := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
+	defer cancelShutdown()
 	return server.Shutdown(shutdownCtx)
 }
 
-// checkOpenVidu tells in the log whether OpenVidu is ready or what to mend. It
-// also gets the cookie and the connection that the first participant would
-// have to wait for.
-func checkOpenVidu(ctx context.Context, ov *openVidu, log *slog.Logger) {
+// checkOpenVidu logs whether OpenVidu is ready and, if not, why. A successful check also obtains the session cookie and a first
+// connection.
+func checkOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	version, err := ov.version(ctx)
 	if err == nil {
-		log.Info("OpenVidu " + version + " is ready")
+		logger.Info("OpenVidu is ready", "version", version)
 	} else if ctx.Err() == nil {
-		log.Warn("OpenVidu is not ready", "cause", err)
+		logger.Warn("OpenVidu is not ready", "error", err)
 	}
 }
 
-// newServer returns a server that no client holds up: it has 5 s for its
-// headers, 10 for the whole request, and a connection without one is closed
-// after 2 minutes. The time for a reply counts from the end of the headers, so
-// there is room in it for a slow body and all that a call may take.
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+// newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout must cover a slow body plus a
+// full call to OpenVidu.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -244,6 +113,128 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      40 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+}
+
+// config holds the values of the settings.
+type config struct {
+	port          string
+	openviduURL   *url.URL
+	secret        string
+	tlsSkipVerify bool
+	origins       []string // as browsers send them, or only "*"
+}
+
+// A setting is an environment variable. Its parse method stores a value in the config or returns what the value must be.
+type setting struct {
+	name, byDefault, meaning string
+	parse                    func(value string) error
+}
+
+// settings returns all settings, which store their values in cfg.
+func (cfg *config) settings() []setting {
+	return []setting{
+		{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", cfg.parsePort},
+		{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", cfg.parseURL},
+		{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", func(value string) error { cfg.secret = value; return nil }},
+		{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", cfg.parseSkipVerify},
+		{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, exactly as browsers send them; * allows any", cfg.parseOrigins},
+	}
+}
+
+// loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count as unset.
+// It reports every invalid setting, one per line, without values that may be secret.
+func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
+	text, err := fs.ReadFile(dir, ".env")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the file is optional
+	}
+	vars, parseErr := parseDotenv(string(text))
+	errs := []error{err, parseErr}
+	var cfg config
+	for _, s := range cfg.settings() {
+		if err := s.parse(cmp.Or(getenv(s.name), vars[s.name], s.byDefault)); err != nil {
+			errs = append(errs, fmt.Errorf("%s: must be %w", s.name, err))
+		}
+	}
+	return cfg, errors.Join(errs...)
+}
+
+func (cfg *config) parsePort(value string) error {
+	cfg.port = value
+	if _, err := strconv.ParseUint(value, 10, 16); err != nil {
+		return errors.New("a number from 0 to 65535")
+	}
+	return nil
+}
+
+func (cfg *config) parseURL(value string) (err error) {
+	cfg.openviduURL, err = url.Parse(value)
+	if err != nil || cfg.openviduURL.Hostname() == "" || cfg.openviduURL.Scheme != "http" && cfg.openviduURL.Scheme != "https" {
+		return errors.New("an http or https URL with a host, such as http://localhost:4443/")
+	}
+	return nil
+}
+
+func (cfg *config) parseSkipVerify(value string) (err error) {
+	cfg.tlsSkipVerify, err = strconv.ParseBool(value)
+	if err != nil {
+		return errors.New("true or false")
+	}
+	return nil
+}
+
+// originPattern matches an origin as browsers send it (RFC 6454, section 6.2).
+var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
+
+func (cfg *config) parseOrigins(value string) error {
+	for origin := range strings.SplitSeq(value, ",") {
+		origin = strings.TrimSpace(origin)
+		if value != "*" && !originPattern.MatchString(origin) ||
+			strings.HasPrefix(origin, "http:") && strings.HasSuffix(origin, ":80") ||
+			strings.HasPrefix(origin, "https:") && strings.HasSuffix(origin, ":443") {
+			return fmt.Errorf("* or comma-separated origins such as https://example.com,http://localhost:8080 "+
+				"(lower case, no path or trailing slash, no default port, non-ASCII hosts as xn--…); %q is not an origin", origin)
+		}
+		cfg.origins = append(cfg.origins, origin)
+	}
+	return nil
+}
+
+// assignment matches a line of a .env file.
+var assignment = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
+
+// parseDotenv parses the lines NAME=VALUE of a .env file; the last occurrence of a name wins. Its error names the lines that
+// can't be parsed by their number, because their text may contain the secret.
+func parseDotenv(text string) (map[string]string, error) {
+	vars := map[string]string{}
+	var errs []error
+	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if match := assignment.FindStringSubmatch(line); match == nil {
+			errs = append(errs, fmt.Errorf(".env:%d: must be NAME=VALUE", i+1))
+		} else if value, ok := unquote(match[2]); !ok {
+			errs = append(errs, fmt.Errorf(".env:%d: value must end with the quote that it starts with", i+1))
+		} else {
+			vars[match[1]] = value
+		}
+	}
+	return vars, errors.Join(errs...)
+}
+
+// unquote strips spaces, quotes and a trailing comment. Quoted text is literal; elsewhere # after a space starts a comment.
+// It reports whether the quote is closed.
+func unquote(value string) (string, bool) {
+	trimmed := strings.TrimSpace(value)
+	if trimmed != "" && strings.Contains(`"'`, trimmed[:1]) {
+		value, rest, closed := strings.Cut(trimmed[1:], trimmed[:1])
+		rest = strings.TrimSpace(rest)
+		return value, closed && (rest == "" || rest[0] == '#')
+	}
+	value, _, _ = strings.Cut(value, " #")
+	return strings.TrimSpace(value), true
 }

@@ -13,65 +13,73 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
 
 const (
-	maxAnswer = 1 << 20 // bytes
-
-	// Tomcat, which OpenVidu runs on, gets slower with more connections than it can work on.
-	maxConnections = 128
+	maxResponse    = 1 << 20 // bytes of a response from OpenVidu
+	maxConnections = 128     // to OpenVidu, whose Tomcat slows down with more connections than it can serve
+	maxSessionID   = 7 << 10 // bytes of a session ID; Tomcat rejects a request with more than 8 KiB of path and headers
 )
 
-// openviduError is what went wrong between this server and OpenVidu, in words
-// that a client may read: what to do, and no secret, token, cookie or address.
-// A cause, which may hold an address, is wrapped together with it.
-type openviduError string
+// sessionIDPattern matches the IDs that a session can have, in every version of OpenVidu.
+var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-func (e openviduError) Error() string { return string(e) }
+type (
+	// invalidRequestError is a mistake in the client's request. Its text tells the client what to fix.
+	invalidRequestError string
+
+	// notFoundError is a session that isn't open.
+	notFoundError string
+
+	// openviduError is a failure to use OpenVidu. Its text is safe to show to clients; the wrapped cause is only logged.
+	openviduError string
+)
+
+func (e invalidRequestError) Error() string { return string(e) }
+func (e notFoundError) Error() string       { return string(e) }
+func (e openviduError) Error() string       { return string(e) }
 
 const (
-	errNoSession   openviduError = "the session does not exist: make it first, with POST /api/sessions"
-	errSecret      openviduError = "OpenVidu refuses this server: correct OPENVIDU_SECRET"
-	errNoAPI       openviduError = "OpenVidu's API is not there: correct OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
-	errUnreachable openviduError = "OpenVidu can't be reached: start it, or correct OPENVIDU_URL"
-	errCertificate openviduError = "OpenVidu's certificate is not trusted: set SSL_CERT_FILE to its authority's certificate or, while developing, OPENVIDU_TLS_SKIP_VERIFY to true"
-	errTimeout     openviduError = "OpenVidu did not answer in time: try again"
+	errSessionNotFound notFoundError = "session not found: create it first with POST /api/sessions"
+
+	errCredentials openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
+	errForbidden   openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
+	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+	errUnreachable openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
+	errCertificate openviduError = "cannot verify OpenVidu's certificate: fix the certificate or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
+	errHandshake   openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
+	errTimeout     openviduError = "OpenVidu timed out: try again"
 )
 
-// badAnswer is an answer that can't be used, and why.
-func badAnswer(why string) openviduError {
-	return openviduError("OpenVidu's answer can't be used, " + why + ": is it OpenVidu, and running, at OPENVIDU_URL?")
+// unexpected returns the error for a response that OpenVidu would not send.
+func unexpected(what string) openviduError {
+	return openviduError("unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL")
 }
 
-// propertyError is what is wrong with the properties that the client sent.
-type propertyError string
-
-func (e propertyError) Error() string { return string(e) }
-
-// openVidu is a client of the REST API of OpenVidu 2. Its errors are an
-// openviduError or a propertyError, maybe with a cause.
+// openVidu is a client of OpenVidu's REST API, safe for concurrent use. The errors of its methods are, or wrap, one of the
+// three kinds above; any other error is a bug.
 type openVidu struct {
-	api     string // its URL, to which paths are added
+	api     string // URL that the paths are appended to
 	secret  string
 	client  *http.Client
-	timeout time.Duration // of a call, from its start to the end of the answer
+	timeout time.Duration // of a call, from connecting to the end of the response
 }
 
-// newOpenVidu returns a client of the OpenVidu at base, a URL without
-// /openvidu/api. skipVerify makes it trust any certificate.
+// newOpenVidu returns a client of the OpenVidu at the URL base, which doesn't include /openvidu/api. skipVerify disables
+// certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
-	jar, _ := cookiejar.New(nil) // never fails
-	api := url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}
+	jar, _ := cookiejar.New(nil)                                                                 // never fails
+	api := url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath} // no user info, query, fragment
 	return &openVidu{
 		api:    api.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// A redirect would turn POST into GET, and take the secret to another address.
+			Jar: jar, // with its session cookie, OpenVidu doesn't check the secret again, which takes it 70 ms
+			// A redirect would turn a POST into a GET or send it elsewhere. It means that the URL is wrong.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			// OpenVidu's session cookie spares it the check of the secret, which costs it ten times as much as the call.
-			Jar: jar,
 			Transport: &http.Transport{
 				DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 				TLSHandshakeTimeout:    5 * time.Second,
@@ -83,97 +91,84 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				MaxResponseHeaderBytes: 64 << 10,
 			},
 		},
-		timeout: 20 * time.Second, // OpenVidu itself waits up to 15 for a session that is just closing
+		timeout: 20 * time.Second, // creating a session whose predecessor is closing takes OpenVidu up to 15
 	}
 }
 
-// close gives up the connections that are idle.
-func (ov *openVidu) close() { ov.client.CloseIdleConnections() }
-
-// createSession makes a session with properties, a JSON object, and returns its
-// id. A session that is open already is the same one: OpenVidu answers 409 to
-// its customSessionId.
+// createSession creates a session with properties, a JSON object, and returns its ID. If one with its customSessionId is
+// already open, OpenVidu responds 409 and that ID is returned.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
-	custom, err := customSessionID(properties)
+	customID, err := customSessionID(properties)
 	if err != nil {
 		return "", err
 	}
-	answer, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
-	if err != nil {
+	resp, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
+	switch {
+	case err != nil:
 		return "", err
+	case resp.status == http.StatusConflict && customID != "":
+		return customID, nil
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.ID == "":
+		return "", unexpected("no session ID")
 	}
-	if answer.status == http.StatusConflict && custom != "" {
-		return custom, nil
-	}
-	if answer.status != http.StatusOK {
-		return "", answer.err()
-	}
-	if answer.ID == "" {
-		return "", badAnswer("it has no session id")
-	}
-	return answer.ID, nil
+	return resp.ID, nil
 }
 
-// customSessionID returns the customSessionId among properties, "" where it is
-// missing or null. As for OpenVidu, the key's case matters and the last of
-// several counts: so it is for a map, but not for a struct.
+// customSessionID returns the customSessionId in properties, "" if it is missing or null. It decodes into a map because
+// struct fields match case-insensitively.
 func customSessionID(properties []byte) (id string, err error) {
 	var values map[string]json.RawMessage
 	err = json.Unmarshal(properties, &values)
-	if value, found := values["customSessionId"]; found {
+	if value, ok := values["customSessionId"]; ok {
 		err = json.Unmarshal(value, &id)
 	}
 	if err != nil {
-		return "", propertyError("customSessionId should be a string")
+		return "", invalidRequestError("customSessionId must be a string")
 	}
 	return id, nil
 }
 
-// createConnection makes a connection to a session with properties, a JSON
-// object, and returns its token, which is "" for an IP camera: it needs none.
+// createConnection creates a connection in a session with properties, a JSON object, and returns its token. The token of an
+// IP camera is "": it needs none.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
-	if sessionID == "." || sessionID == ".." {
-		return "", errNoSession // escaped or not, these lead to another path (RFC 3986, section 6.2.2)
+	// Depending on its version, OpenVidu responds 400, 401, 404 or 500 to such an ID.
+	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
+		return "", errSessionNotFound
 	}
-	answer, err := ov.call(ctx, http.MethodPost, "/sessions/"+url.PathEscape(sessionID)+"/connection", properties)
-	if err != nil {
+	resp, err := ov.call(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
+	switch {
+	case err != nil:
 		return "", err
+	case resp.status == http.StatusNotFound && resp.empty: // with a body, it means that the path is wrong
+		return "", errSessionNotFound
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.Token == "" && resp.Type != "IPCAM":
+		return "", unexpected("no token")
 	}
-	if answer.status == http.StatusNotFound {
-		return "", errNoSession
-	}
-	if answer.status != http.StatusOK {
-		return "", answer.err()
-	}
-	if answer.Token == "" && answer.Type != "IPCAM" {
-		return "", badAnswer("it has no token")
-	}
-	return answer.Token, nil
+	return resp.Token, nil
 }
 
-// version returns OpenVidu's version. It is the cheapest call that proves URL,
-// certificate and secret.
+// version returns OpenVidu's version. No cheaper call checks the URL, the certificate and the secret.
 func (ov *openVidu) version(ctx context.Context) (string, error) {
-	answer, err := ov.call(ctx, http.MethodGet, "/config", nil)
-	if err != nil {
+	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
+	switch {
+	case err != nil:
 		return "", err
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.Version == "":
+		return "", unexpected("no version")
 	}
-	if answer.status == http.StatusBadRequest {
-		return "", errNoAPI // what an https port answers to http
-	}
-	if answer.status != http.StatusOK {
-		return "", answer.err()
-	}
-	if answer.Version == "" {
-		return "", badAnswer("it has no version")
-	}
-	return answer.Version, nil
+	return resp.Version, nil
 }
 
-// answer is what is read of OpenVidu's answers: the status, and the fields of
-// a session, a connection, the configuration or a 400.
-type answer struct {
+// response holds the fields used from OpenVidu's responses.
+type response struct {
 	status  int
+	empty   bool
 	ID      string `json:"id"`
 	Token   string `json:"token"`
 	Type    string `json:"type"`
@@ -182,76 +177,79 @@ type answer struct {
 	Error   string `json:"error"`
 }
 
-// err is what a status other than 200 means.
-func (a answer) err() error {
-	switch a.status {
-	case http.StatusBadRequest:
-		why := cmp.Or(a.Message, a.Error, "OpenVidu refuses the request without saying why; if it does so each time, try https in OPENVIDU_URL")
-		return propertyError(strings.Join(strings.Fields(why), " "))
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return errSecret
-	case http.StatusNotFound, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return errNoAPI
+// failure returns the error for a status other than 200.
+func (r response) failure() error {
+	switch {
+	case r.status == http.StatusBadRequest && r.Error != "": // as in every 400 of the API
+		return invalidRequestError(strings.Join(strings.Fields(cmp.Or(r.Message, r.Error)), " "))
+	case r.status == http.StatusUnauthorized:
+		return errCredentials
+	case r.status == http.StatusForbidden: // never because of the secret
+		return errForbidden
+	case r.status == http.StatusBadRequest, r.status == http.StatusNotFound, r.status/100 == 3:
+		return errNoAPI // plain HTTP sent to an HTTPS port, a wrong path, a redirect to HTTPS
 	}
-	return badAnswer(fmt.Sprintf("its status is %d", a.status))
+	return unexpected(fmt.Sprintf("status %d", r.status))
 }
 
-// call sends a request to the API and reads the answer, the body only of a 200
-// or 400.
-func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (answer, error) {
+// call sends a request to the API and reads the response.
+func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
-	// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it is not sent.
+	// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it isn't sent.
 	req.Header["Idempotency-Key"] = nil
 	resp, err := ov.client.Do(req)
 	if err != nil {
-		return answer{}, sendError(ctx, err)
+		return response{}, transportError(ctx, err)
 	}
 	defer resp.Body.Close()
-
-	a := answer{status: resp.StatusCode}
-	if a.status != http.StatusOK && a.status != http.StatusBadRequest {
-		return a, nil
+	r := response{status: resp.StatusCode}
+	if r.status != http.StatusOK && r.status != http.StatusBadRequest && r.status != http.StatusNotFound {
+		return r, nil // the body says no more than the status
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {
-		return answer{}, sendError(ctx, err)
+		return response{}, transportError(ctx, err)
 	}
-	if len(text) > maxAnswer {
-		return answer{}, badAnswer("it is larger than 1 MiB")
+	if len(text) > maxResponse {
+		return response{}, unexpected("larger than 1 MiB")
 	}
-	if err := json.Unmarshal(text, &a); err != nil && a.status == http.StatusOK {
-		return answer{}, fmt.Errorf("%w: %w", badAnswer("it is not the JSON of OpenVidu"), err)
+	r.empty = len(text) == 0
+	if err := json.Unmarshal(text, &r); err != nil && r.status == http.StatusOK {
+		return response{}, fmt.Errorf("%w: %w", unexpected("not JSON"), err)
 	}
-	return a, nil
+	return r, nil
 }
 
-// sendError is what it means that err came before the end of an answer.
-func sendError(ctx context.Context, err error) error {
+// transportError classifies err, which ended a call before its response was complete.
+func transportError(ctx context.Context, err error) error {
 	var (
+		kind        openviduError
 		certificate *tls.CertificateVerificationError
 		netErr      net.Error
 		op          *net.OpError
 	)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return errTimeout
+	case errors.As(err, &certificate):
+		kind = errCertificate
+	case errors.Is(err, http.ErrSchemeMismatch):
+		kind = errNoAPI
+	case strings.Contains(err.Error(), ": tls: "): // crypto/tls has no type for its errors
+		kind = errHandshake
+	case errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && op.Op == "dial":
+		kind = errUnreachable
+	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		kind = unexpected("cut off")
+	default: // err quotes the response, which may contain the session cookie
+		return unexpected("not HTTP")
 	}
-	if errors.As(err, &certificate) {
-		return fmt.Errorf("%w: %w", errCertificate, err)
-	}
-	if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &netErr) && netErr.Timeout() || errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Errorf("%w: %w", errUnreachable, err)
-	}
-	if op != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w: %w", badAnswer("it is cut off"), err)
-	}
-	// Without err: it quotes what OpenVidu sent, which may be its cookie.
-	return badAnswer("it is cut off or not HTTP")
+	return fmt.Errorf("%w: %w", kind, err)
 }
