@@ -131,11 +131,16 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// limitBody limits request bodies to maxBody.
+// limitBody limits request bodies to maxBody and reads what next leaves unread, because closing a connection with unread data
+// resets it and may lose the response (RFC 9112, section 9.6). It must be the outermost handler: net/http lingers after too
+// large a body only if MaxBytesReader gets net/http's own ResponseWriter.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
+		if r.Close { // otherwise net/http reads the rest
+			io.Copy(io.Discard, r.Body)
+		}
 	})
 }
 

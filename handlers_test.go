@@ -551,7 +551,8 @@ func TestSignals(t *testing.T) {
 	main()
 }
 
-// Whatever a client does, it gets a response or is disconnected.
+// Whatever a client does, it gets a response or is disconnected. Responses arrive even if the server doesn't need the body
+// and closes the connection, as it does behind nginx.
 func TestClientFaults(t *testing.T) {
 	const (
 		head     = "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\n"
@@ -566,6 +567,19 @@ func TestClientFaults(t *testing.T) {
 		head + "A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n":                                                        "431 431 Request Header Fields Too Large",
 		head + "Transfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat(" ", maxBody+1):                          tooLarge,
 		head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("400\r\n"+strings.Repeat(" ", 1024)+"\r\n", 4096): tooLarge,
+	}
+	for _, version := range []string{"HTTP/1.1\r\nHost: localhost\r\nConnection: close", "HTTP/1.0"} {
+		for _, size := range []int{20_000, maxBody, 1_000_000} {
+			rest := fmt.Sprintf(" %s\r\nContent-Length: %d\r\n\r\n{%*s", version, size, size-1, "}")
+			tests["POST /nowhere"+rest] = "404 404 page not found\n"
+			tests["PUT /api/sessions"+rest] = "405 Method Not Allowed\n"
+			tests["POST "+connections+rest] = "200 " + token
+			tests["POST /api/sessions/a%2Fb/connections"+rest] = "404 session not found: create it first with POST /api/sessions\n"
+			if size > maxBody {
+				tests["POST "+connections+rest] = tooLarge
+				tests["POST /api/sessions/a%2Fb/connections"+rest] = tooLarge
+			}
+		}
 	}
 	checkLeaks(t)
 	fake := startFake(t, respond(200, connectionResponse))
