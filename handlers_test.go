@@ -439,6 +439,23 @@ func TestStartupCheck(t *testing.T) {
 	}
 }
 
+// OpenVidu is checked until it is ready. The log shows only changes of the reason.
+func TestWaitForOpenVidu(t *testing.T) {
+	responses := []http.HandlerFunc{respond(503, ""), respond(503, htmlResponse), reset, reset, respond(401, ""), respond(503, ""), respond(200, configResponse)}
+	var i int
+	s := startServer(t, startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		i++
+		responses[i-1](w, r)
+	}).URL)
+	waitForOpenVidu(t.Context(), s.ov, time.Millisecond, slog.New(slog.NewTextHandler(s.log, nil)))
+	got := regexp.MustCompile(`(WARN|INFO) msg="OpenVidu is (not ready" error="[^:]*|ready" version=\S+)`).FindAllString(s.log.String(), -1)
+	check(t, "log", strings.Join(got, "\n"), `WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (status 503)
+WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (cut off)
+WARN msg="OpenVidu is not ready" error="OpenVidu rejected the credentials
+WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (status 503)
+INFO msg="OpenVidu is ready" version=2.31.0`)
+}
+
 // Shutdown leaves nothing behind, whatever the start-up check is doing.
 func TestShutdown(t *testing.T) {
 	arrived := make(chan bool, 1)

@@ -78,7 +78,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	defer background.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	background.Go(func() { checkOpenVidu(ctx, ov, logger) })
+	background.Go(func() { waitForOpenVidu(ctx, ov, 5*time.Second, logger) })
 	failed := make(chan error, 1)
 	background.Go(func() { failed <- server.Serve(listener) })
 	select {
@@ -92,14 +92,27 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return server.Shutdown(shutdownCtx)
 }
 
-// checkOpenVidu logs whether OpenVidu is ready and, if not, why. A successful check also obtains the session cookie and a first
-// connection.
-func checkOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
-	version, err := ov.version(ctx)
-	if err == nil {
-		logger.Info("OpenVidu is ready", "version", version)
-	} else if ctx.Err() == nil {
-		logger.Warn("OpenVidu is not ready", "error", err)
+// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs that OpenVidu is ready and,
+// whenever the reason changes, why it isn't. A successful check also obtains the session cookie and a first connection.
+func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, logger *slog.Logger) {
+	var logged openviduError
+	for {
+		version, err := ov.version(ctx)
+		if err == nil {
+			logger.Info("OpenVidu is ready", "version", version)
+			return
+		}
+		// The cause below it may contain a port or time that is different each time.
+		reason, ok := errors.AsType[openviduError](err)
+		if ctx.Err() == nil && (!ok || reason != logged) {
+			logger.Warn("OpenVidu is not ready", "error", err)
+			logged = reason
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(interval):
+		}
 	}
 }
 
