@@ -568,6 +568,23 @@ func TestSignals(t *testing.T) {
 	main()
 }
 
+// A proxy is used as in other programs. In a process of its own, because net/http reads its settings only once.
+func TestProxy(t *testing.T) {
+	proxy := startFake(t, respond(407, ""))
+	closed := startFake(t, nil)
+	closed.Close()
+	_, log := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
+	waitFor(t, log, `unexpected response from OpenVidu \(status 407\)`)
+	check(t, "the proxy's request", strings.Join(proxy.received(), ""), "GET http://openvidu.invalid:4443/openvidu/api/config ")
+	for want, proxyURL := range map[string]string{"proxyconnect tcp: 407 Proxy Authentication Required": proxy.URL, "proxyconnect tcp: dial tcp ": closed.URL} {
+		s := startServer(t, "https://openvidu.invalid", func(s *testServer) {
+			s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxyURL) }
+		})
+		check(t, "response", post(t, s.URL+sessions, ""), "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct\n")
+		waitFor(t, s.log, want)
+	}
+}
+
 // Whatever a client does, it gets a response or is disconnected. Responses arrive even if the server doesn't need the body
 // and closes the connection, as it does behind nginx.
 func TestClientFaults(t *testing.T) {

@@ -81,6 +81,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 			// A redirect would turn a POST into a GET or send it elsewhere. It means that the URL is wrong.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
+				Proxy:                  http.ProxyFromEnvironment,
+				OnProxyConnectResponse: checkProxyConnect,
 				DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 				TLSHandshakeTimeout:    5 * time.Second,
 				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
@@ -93,6 +95,14 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		},
 		timeout: 20 * time.Second, // creating a session whose predecessor is closing takes OpenVidu up to 15
 	}
+}
+
+// checkProxyConnect reports a proxy that rejects the connection to OpenVidu as the transport reports an unreachable proxy.
+func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK {
+		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
+	}
+	return nil
 }
 
 // createSession creates a session with properties, a JSON object, and returns its ID. If one with its customSessionId is
@@ -244,7 +254,7 @@ func transportError(ctx context.Context, err error) error {
 		kind = errNoAPI
 	case strings.Contains(err.Error(), ": tls: "): // crypto/tls has no type for its errors
 		kind = errHandshake
-	case errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
 		kind = errUnreachable
 	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		kind = unexpected("cut off")
