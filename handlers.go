@@ -70,7 +70,7 @@ func readProperties(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// fail maps err to a status and message. It logs errors with a 5xx status.
+// fail maps err to a status and message and responds with them. It logs errors with a 5xx status.
 func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
 	var (
 		status   int
@@ -80,14 +80,14 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 		invalid  invalidRequestError
 		tooLarge *http.MaxBytesError
 	)
-	// The order matters: the cause of an openviduError may be the client's disconnection or a timeout, and the cause of an
-	// invalidRequestError may be a limit on the body.
+	// The order matters: a client's disconnection looks like an openviduError, whose cause may be a timeout, and the cause of
+	// an invalidRequestError may be a limit on the body.
 	switch {
 	case errors.As(err, &openvidu) && r.Context().Err() != nil:
 		status, text = statusClientClosedRequest, "client closed request"
-	case openvidu == errTimeout:
-		status, text = http.StatusGatewayTimeout, openvidu.Error()
-	case openvidu != "":
+	case errors.Is(err, errTimeout):
+		status, text = http.StatusGatewayTimeout, errTimeout.Error()
+	case errors.As(err, &openvidu):
 		status, text = http.StatusBadGateway, openvidu.Error()
 	case errors.As(err, &notFound):
 		status, text = http.StatusNotFound, notFound.Error()
@@ -98,7 +98,7 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	case errors.As(err, &invalid):
 		status, text = http.StatusBadRequest, invalid.Error()
 	default:
-		status, text = http.StatusInternalServerError, "internal server error: see the log"
+		status, text = http.StatusInternalServerError, "internal server error: see the server's log"
 	}
 	if status >= http.StatusInternalServerError {
 		logger.Error("request failed", "path", r.URL.Path, "error", err)
@@ -132,8 +132,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 }
 
 // limitBody limits request bodies to maxBody and reads what next leaves unread, because closing a connection with unread data
-// resets it and may lose the response (RFC 9112, section 9.6). It must be the outermost handler: net/http lingers after too
-// large a body only if MaxBytesReader gets net/http's own ResponseWriter.
+// resets it and may lose the response (RFC 9112, section 9.6). It must be the outermost handler: net/http delays closing the
+// connection after an oversized body only if MaxBytesReader is given net/http's own ResponseWriter.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)

@@ -34,7 +34,7 @@ import (
 
 const sessions, connections = "/api/sessions", "/api/sessions/SessionA/connections" // the paths of the endpoints
 
-// TestMain runs the program itself if a test started this binary for that.
+// TestMain runs the program itself if a test started this binary as the program.
 func TestMain(m *testing.M) {
 	if os.Getenv("OPENVIDU_TEST_MAIN") != "" {
 		main()
@@ -50,15 +50,16 @@ func TestRequests(t *testing.T) {
 		notObject   = "400 request body must be a JSON object"
 		notString   = "400 customSessionId must be a string"
 		notFound    = "404 session not found: create it first with POST /api/sessions"
-		noPath      = "404 404 page not found"
-		noMethod    = "405 Method Not Allowed"
+		unknownPath = "404 404 page not found"
+		wrongMethod = "405 Method Not Allowed"
 		tooLarge    = "413 request body exceeds 100 KiB"
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
 		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
 		notJSON     = "502 unexpected response from OpenVidu (not JSON): check OPENVIDU_URL"
+		closed      = "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
 		timedOut    = "504 OpenVidu timed out: try again"
-		internal    = "500 internal server error: see the log"
+		internal    = "500 internal server error: see the server's log"
 	)
 	unexpected := func(what string) string {
 		return "502 unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL"
@@ -88,7 +89,6 @@ func TestRequests(t *testing.T) {
 		{"query is not passed on", `POST /api/sessions/SessionA/connections?a=b`, respond(200, connectionResponse), "200 " + token},
 		{"body of 100 KiB", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-2), respond(200, connectionResponse), "200 " + token},
 		{"longest session ID", "POST /api/sessions/" + strings.Repeat("a", maxSessionID) + "/connections", respond(200, connectionResponse), "200 " + token},
-
 		{"body of 100 KiB and a byte", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-1), nil, tooLarge},
 		{"malformed JSON", "POST /api/sessions {bad", nil, notObject},
 		{"JSON array", "POST /api/sessions []", nil, notObject},
@@ -99,14 +99,14 @@ func TestRequests(t *testing.T) {
 		{"number as customSessionId", `POST /api/sessions {"customSessionId":5}`, nil, notString},
 		{"array as the last customSessionId", `POST /api/sessions {"customSessionId":"A","customSessionId":[]}`, nil, notString},
 
-		{"bug", "POST /api/sessions", nil, internal},
+		{"internal error", "POST /api/sessions", nil, internal},
 		{"session ID too long for Tomcat", "POST /api/sessions/" + strings.Repeat("a", maxSessionID+1) + "/connections", nil, notFound},
-		{"unknown path", "POST /api/session", nil, noPath},
-		{"trailing slash", "POST /api/sessions/", nil, noPath},
-		{"OpenVidu's own path", "POST /openvidu/api/sessions", nil, noPath},
+		{"unknown path", "POST /api/session", nil, unknownPath},
+		{"trailing slash", "POST /api/sessions/", nil, unknownPath},
+		{"OpenVidu's own path", "POST /openvidu/api/sessions", nil, unknownPath},
 		{"double slash", "POST /api//sessions", nil, "307 "},
-		{"wrong method for a session", "GET /api/sessions", nil, noMethod},
-		{"OPTIONS that isn't a preflight", "OPTIONS /api/sessions", nil, noMethod},
+		{"wrong method for a session", "GET /api/sessions", nil, wrongMethod},
+		{"OPTIONS that isn't a preflight", "OPTIONS /api/sessions", nil, wrongMethod},
 
 		{"invalid property", `POST /api/sessions/SessionA/connections {"role":"BOSS"}`, respond(400, invalidResponse), "400 Parameter role BOSS is not defined"},
 		{"message of several lines", "POST /api/sessions/SessionA/connections", respond(400, `{"error":"Bad Request","message":"one\r\n\ttwo"}`), "400 one two"},
@@ -124,25 +124,24 @@ func TestRequests(t *testing.T) {
 		{"redirect to HTTPS", "POST /api/sessions", http.RedirectHandler("/", 301).ServeHTTP, noAPI},
 		{"redirect that keeps the method", "POST /api/sessions/SessionA/connections", http.RedirectHandler("/x", 308).ServeHTTP, noAPI},
 		{"unexpected 409 for a connection", `POST /api/sessions/SessionA/connections {"customSessionId":"A"}`, respond(409, ""), unexpected("status 409")},
-		{"500", "POST /api/sessions/SessionA/connections", respond(500, internalResponse), unexpected("status 500")},
-		{"503 from nginx", "POST /api/sessions/SessionA/connections", respond(503, htmlResponse), unexpected("status 503")},
+		{"500", "POST /api/sessions/SessionA/connections", respond(500, internalResponse), "502 OpenVidu failed (status 500): check that it is running and see its log"},
+		{"503 from nginx", "POST /api/sessions/SessionA/connections", respond(503, htmlResponse), "502 OpenVidu failed (status 503): check that it is running and see its log"},
 		{"response that isn't JSON", "POST /api/sessions", respond(200, htmlResponse), notJSON},
 		{"empty response", "POST /api/sessions/SessionA/connections", respond(200, ""), notJSON},
 		{"response without a session ID", "POST /api/sessions", respond(200, configResponse), unexpected("no session ID")},
 		{"response without a token", "POST /api/sessions/SessionA/connections", respond(200, sessionResponse), unexpected("no token")},
 		{"response of 1 MiB", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse-len(sessionResponse))), "200 SessionA"},
 		{"response of 1 MiB and a byte", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse+1-len(sessionResponse))), unexpected("larger than 1 MiB")},
-
-		{"reset", "POST /api/sessions", reset, unexpected("cut off")},
-		{"no response", "POST /api/sessions", write(""), unexpected("cut off")},
-		{"half a body", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), unexpected("cut off")},
-		{"half a chunk", "POST /api/sessions", write(chunked + "217\r\n" + sessionResponse[:500]), unexpected("cut off")},
-		{"invalid chunk", "POST /api/sessions", write(chunked + "x\r\n" + token), unexpected("not HTTP")},
-		{"invalid header", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), unexpected("not HTTP")},
-		{"header of 65 KiB", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), unexpected("not HTTP")},
-		{"SSH", "POST /api/sessions", write("SSH-2.0-" + cookie + "\r\n"), unexpected("not HTTP")},
-		{"other protocol that never ends", "POST /api/sessions", hang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), unexpected("status 101")},
-		{"500 that never ends", "POST /api/sessions", hang("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\n"), unexpected("status 500")},
+		{"connection reset", "POST /api/sessions", reset, closed},
+		{"no response", "POST /api/sessions", write(""), closed},
+		{"truncated body", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), closed},
+		{"truncated chunk", "POST /api/sessions", write(chunked + "217\r\n" + sessionResponse[:500]), closed},
+		{"invalid chunk", "POST /api/sessions", write(chunked + "x\r\n" + token), unexpected("invalid HTTP")},
+		{"invalid header", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), unexpected("invalid HTTP")},
+		{"header of 65 KiB", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), unexpected("invalid HTTP")},
+		{"SSH", "POST /api/sessions", write("SSH-2.0-" + cookie + "\r\n"), unexpected("invalid HTTP")},
+		{"101 that never ends", "POST /api/sessions", hang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), unexpected("status 101")},
+		{"500 that never ends", "POST /api/sessions", hang("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\n"), "502 OpenVidu failed (status 500): check that it is running and see its log"},
 		{"response that never ends", "POST /api/sessions", hang("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), timedOut},
 		{"response that never starts", "POST /api/sessions", hang(""), timedOut},
 	}
@@ -189,7 +188,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// OpenVidu gets the credentials, the cookies of earlier responses and no header of the client, under the path of its API.
+// Requests go to the path of OpenVidu's API with the credentials and OpenVidu's cookies, but without the client's headers.
 func TestOpenViduRequests(t *testing.T) {
 	setCookie := []string{"", "OVJSESSIONID=1; Path=/; HttpOnly", "", "OVJSESSIONID=2; Path=/; HttpOnly", "route=a; Path=/", "OVJSESSIONID=; Path=/; Max-Age=0", ""}
 	wantCookie := []string{"", "", "OVJSESSIONID=1", "OVJSESSIONID=1", "OVJSESSIONID=2", "OVJSESSIONID=2; route=a", "route=a"}
@@ -241,7 +240,7 @@ func TestCORS(t *testing.T) {
 		tests = append(tests, test{list, other, "", "Origin"}, test{[]string{"*"}, other, "*", ""})
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprintf("%q of %q", tt.origin, tt.origins), func(t *testing.T) {
+		t.Run(fmt.Sprintf("origin %q, allowed %q", tt.origin, tt.origins), func(t *testing.T) {
 			t.Parallel()
 			fake := startFake(t, respond(200, sessionResponse))
 			s := startServer(t, fake.URL, func(s *testServer) { s.origins = tt.origins })
@@ -261,7 +260,7 @@ func TestCORS(t *testing.T) {
 				}
 				resp, text := send(t, method, s.URL+path, "", header)
 				check(t, "status of "+request, resp.Status[:3], wantStatus)
-				check(t, "empty text of a preflight", fmt.Sprint(text == ""), fmt.Sprint(method == "OPTIONS"))
+				check(t, "empty text of "+request, fmt.Sprint(text == ""), fmt.Sprint(method == "OPTIONS"))
 				checkHeader(t, resp, want)
 			}
 			check(t, "OpenVidu's requests, without preflights", strings.Join(fake.received(), ", "), "POST /openvidu/api/sessions {}")
@@ -361,9 +360,9 @@ func TestDocumentation(t *testing.T) {
 	text := strings.ReplaceAll(fmt.Sprintf("%s%s%s", usage.String(), example, readme), "\r\n", "\n") // a checkout on Windows may have CRLF
 	for _, s := range new(config).settings() {
 		for document, want := range map[string]string{
-			"-h":           fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.meaning, s.byDefault),
-			".env.example": "\n" + s.name + "=" + s.byDefault + "\n",
-			"README.md":    "\n| `" + s.name + "` | `" + s.byDefault + "` |",
+			"-h":           fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue),
+			".env.example": "\n" + s.name + "=" + s.defaultValue + "\n",
+			"README.md":    "\n| `" + s.name + "` | `" + s.defaultValue + "` |",
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s doesn't contain %q", document, want)
@@ -409,7 +408,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// The start-up check reports what to fix, and the server serves nevertheless.
+// The start-up check reports what to fix, and the server starts anyway.
 func TestStartupCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -439,7 +438,7 @@ func TestStartupCheck(t *testing.T) {
 	}
 }
 
-// OpenVidu is checked until it is ready. The log shows only changes of the reason.
+// OpenVidu is checked until it is ready. The log shows a reason only if it has changed.
 func TestWaitForOpenVidu(t *testing.T) {
 	responses := []http.HandlerFunc{respond(503, ""), respond(503, htmlResponse), reset, reset, respond(401, ""), respond(503, ""), respond(200, configResponse)}
 	var i int
@@ -449,14 +448,14 @@ func TestWaitForOpenVidu(t *testing.T) {
 	}).URL)
 	waitForOpenVidu(t.Context(), s.ov, time.Millisecond, slog.New(slog.NewTextHandler(s.log, nil)))
 	got := regexp.MustCompile(`(WARN|INFO) msg="OpenVidu is (not ready" error="[^:]*|ready" version=\S+)`).FindAllString(s.log.String(), -1)
-	check(t, "log", strings.Join(got, "\n"), `WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (status 503)
-WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (cut off)
+	check(t, "log", strings.Join(got, "\n"), `WARN msg="OpenVidu is not ready" error="OpenVidu failed (status 503)
+WARN msg="OpenVidu is not ready" error="OpenVidu closed the connection
 WARN msg="OpenVidu is not ready" error="OpenVidu rejected the credentials
-WARN msg="OpenVidu is not ready" error="unexpected response from OpenVidu (status 503)
+WARN msg="OpenVidu is not ready" error="OpenVidu failed (status 503)
 INFO msg="OpenVidu is ready" version=2.31.0`)
 }
 
-// Shutdown leaves nothing behind, whatever the start-up check is doing.
+// Shutdown leaks no goroutine or file descriptor, whatever the start-up check is doing.
 func TestShutdown(t *testing.T) {
 	arrived := make(chan bool, 1)
 	for name, response := range map[string]http.HandlerFunc{
@@ -481,7 +480,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A signal may arrive at any moment, even before the program serves.
+// A signal may arrive before the program serves: it shuts down without an error.
 func TestCancelledContext(t *testing.T) {
 	t.Parallel()
 	fake := startFake(t, respond(200, configResponse))
@@ -494,7 +493,7 @@ func TestCancelledContext(t *testing.T) {
 	}
 }
 
-// A program that doesn't serve says why.
+// If the program can't start, it reports why.
 func TestExit(t *testing.T) {
 	t.Parallel()
 	const usage = "openvidu-basic-go creates .*\n  SERVER_PORT  .*\n$"
@@ -528,7 +527,7 @@ func TestExit(t *testing.T) {
 	}
 }
 
-// The first signal shuts the program down, the second one kills it.
+// The first signal shuts the program down; the second kills it.
 func TestSignals(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows can't send these signals to another process")
@@ -568,7 +567,7 @@ func TestSignals(t *testing.T) {
 	main()
 }
 
-// A proxy is used as in other programs. In a process of its own, because net/http reads its settings only once.
+// Calls to OpenVidu use HTTP_PROXY. The program runs in another process for that, because net/http reads the variable only once.
 func TestProxy(t *testing.T) {
 	proxy := startFake(t, respond(407, ""))
 	closed := startFake(t, nil)
@@ -633,26 +632,26 @@ func TestClientFaults(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	const (
-		certificate = "502 cannot verify OpenVidu's certificate: fix the certificate or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true\n"
+		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true\n"
 		handshake   = "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings\n"
 		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)\n"
 	)
 	nextCentury := func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
-	anyServer := func() *tls.Config { return &tls.Config{} }
+	defaultTLS := func() *tls.Config { return &tls.Config{} }
 	for _, tt := range []struct {
 		name, scheme   string
 		server, client *tls.Config
 		want, wantLog  string
 	}{
-		{name: "trusted certificate", scheme: "https", server: anyServer(), want: "200 SessionA"},
-		{name: "no verification", scheme: "https", server: anyServer(), client: &tls.Config{RootCAs: x509.NewCertPool(), InsecureSkipVerify: true}, want: "200 SessionA"},
-		{name: "unknown CA", scheme: "https", server: anyServer(), client: &tls.Config{RootCAs: x509.NewCertPool()}, want: certificate, wantLog: "x509: .*unknown authority"},
-		{name: "other host", scheme: "https", server: anyServer(), client: &tls.Config{ServerName: "other.example"}, want: certificate, wantLog: "x509: .* not other.example"},
-		{name: "expired", scheme: "https", server: anyServer(), client: &tls.Config{Time: nextCentury}, want: certificate, wantLog: "x509: certificate has expired"},
-		{name: "client certificate wanted", scheme: "https", server: &tls.Config{ClientAuth: tls.RequireAnyClientCert}, want: handshake, wantLog: "remote error: tls: "},
+		{name: "trusted certificate", scheme: "https", server: defaultTLS(), want: "200 SessionA"},
+		{name: "no verification", scheme: "https", server: defaultTLS(), client: &tls.Config{RootCAs: x509.NewCertPool(), InsecureSkipVerify: true}, want: "200 SessionA"},
+		{name: "unknown CA", scheme: "https", server: defaultTLS(), client: &tls.Config{RootCAs: x509.NewCertPool()}, want: certificate, wantLog: "x509: .*unknown authority"},
+		{name: "other host", scheme: "https", server: defaultTLS(), client: &tls.Config{ServerName: "other.example"}, want: certificate, wantLog: "x509: .* not other.example"},
+		{name: "expired", scheme: "https", server: defaultTLS(), client: &tls.Config{Time: nextCentury}, want: certificate, wantLog: "x509: certificate has expired"},
+		{name: "client certificate required", scheme: "https", server: &tls.Config{ClientAuth: tls.RequireAnyClientCert}, want: handshake, wantLog: "remote error: tls: "},
 		{name: "no common version", scheme: "https", server: &tls.Config{MaxVersion: tls.VersionTLS12}, client: &tls.Config{MinVersion: tls.VersionTLS13},
 			want: handshake, wantLog: "remote error: tls: protocol version"},
-		{name: "HTTP sent to an HTTPS port", scheme: "http", server: anyServer(), want: noAPI},
+		{name: "HTTP sent to an HTTPS port", scheme: "http", server: defaultTLS(), want: noAPI},
 		{name: "HTTPS sent to an HTTP port", scheme: "https", want: noAPI, wantLog: "server gave HTTP response to HTTPS client"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -673,7 +672,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A request on a kept connection that OpenVidu has just closed still succeeds.
+// A request on a keep-alive connection that OpenVidu has just closed still succeeds.
 func TestClosedConnections(t *testing.T) {
 	fake := startFake(t, respond(200, connectionResponse), func(f *httptest.Server) { f.Config.IdleTimeout = time.Nanosecond })
 	s := startServer(t, fake.URL)
@@ -682,7 +681,7 @@ func TestClosedConnections(t *testing.T) {
 	}
 }
 
-// Requests share a limited number of connections to OpenVidu, and keep them.
+// Requests share a limited number of TCP connections to OpenVidu, and keep them.
 func TestConnectionPool(t *testing.T) {
 	var fake *fakeOpenVidu
 	var once sync.Once
@@ -743,7 +742,7 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// BenchmarkHop measures a request from client to OpenVidu and back: through this server, and through the least that a hop can be.
+// BenchmarkHop measures requests through this server and, for comparison, through a bare httputil.ReverseProxy.
 func BenchmarkHop(b *testing.B) {
 	fake := httptest.NewServer(http.HandlerFunc(respondToAll))
 	b.Cleanup(fake.Close)
@@ -779,7 +778,7 @@ func BenchmarkHop(b *testing.B) {
 	}
 }
 
-// Whatever a client sends, OpenVidu gets one of its two requests or none, and the client gets no 5xx.
+// Whatever a client sends, OpenVidu gets a valid request for a session or a connection, or none, and the client gets no 5xx.
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{sessions, connections, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
 		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2"} {
@@ -795,7 +794,7 @@ func FuzzRequest(f *testing.F) {
 		c.(*net.TCPConn).SetLinger(0) // so that millions of connections don't use up the ports
 		go fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 		if got := readResponse(c); strings.HasPrefix(got, "5") && !strings.HasPrefix(got, "505") { // 505: a space in the path, and no HTTP version after it
-			t.Errorf("got %q", got)
+			t.Errorf("got %q, want no 5xx", got)
 		}
 		for _, request := range fake.received() {
 			if match := pattern.FindStringSubmatch(request); match == nil || !json.Valid([]byte(match[2])) {
@@ -805,12 +804,12 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// Whatever .env contains, an error names lines without their text, and quoted text is literal.
+// Whatever .env contains, errors contain line numbers but no text, and quoted text is literal.
 func FuzzDotenv(f *testing.F) {
 	f.Add("a # b\x00\xff\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := parseDotenv(text); err != nil && !regexp.MustCompile(`^(\.env:\d+: (must be NAME=VALUE|value must end with the quote that it starts with)\n?)+$`).MatchString(err.Error()) {
-			t.Errorf("got error %q", err)
+			t.Errorf("got error %q, want only line numbers", err)
 		}
 		if vars, err := parseDotenv("X=1\nA='" + text + "' # c"); !strings.ContainsAny(text, "'\n") && (err != nil || vars["A"] != text) {
 			t.Errorf("quoted text: got %q, %v, want %q", vars["A"], err, text)
@@ -991,7 +990,7 @@ func runProgram(t *testing.T, env ...string) *program {
 	return p
 }
 
-// command returns a command that runs the program in a process of its own, and its stderr.
+// command returns a command that runs the program in another process, and its stderr.
 func command(t *testing.T, env ...string) (*exec.Cmd, *logBuffer) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Dir = t.TempDir()
@@ -1025,7 +1024,7 @@ func getenv(env ...string) func(string) string {
 
 func files(name, text string) fs.FS { return fstest.MapFS{name: {Data: []byte(text)}} }
 
-// send returns the response to a request, and its text.
+// send sends a request and returns the response and its text.
 func send(t testing.TB, method, url, body string, header http.Header) (*http.Response, string) {
 	t.Helper()
 	req, _ := http.NewRequest(method, url, strings.NewReader(body))
@@ -1043,14 +1042,14 @@ func send(t testing.TB, method, url, body string, header http.Header) (*http.Res
 	return resp, string(text)
 }
 
-// post returns the status and text of the response.
+// post sends a POST request and returns the status and text of the response.
 func post(t testing.TB, url, body string) string {
 	t.Helper()
 	resp, text := send(t, "POST", url, body, http.Header{})
 	return fmt.Sprint(resp.StatusCode, " ", text)
 }
 
-// check compares a text with the one promised.
+// check fails the test if got differs from want.
 func check(t testing.TB, name, got, want string) {
 	t.Helper()
 	if got != want {
@@ -1058,7 +1057,7 @@ func check(t testing.TB, name, got, want string) {
 	}
 }
 
-// checkHeader compares headers of a response, "" for a missing one.
+// checkHeader fails the test if headers of a response differ from want; "" means that the header must be missing.
 func checkHeader(t *testing.T, resp *http.Response, want map[string]string) {
 	t.Helper()
 	for name, want := range want {
@@ -1089,7 +1088,7 @@ func readResponse(c net.Conn) string {
 	return strings.TrimSuffix(err.Error(), "unexpected EOF")
 }
 
-// checkLeaks checks that no goroutine and, where /dev/fd exists, no file descriptor is left when the test has ended.
+// checkLeaks fails the test if, when it has ended, goroutines or, if /dev/fd exists, file descriptors have leaked.
 func checkLeaks(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	count := func() (counts [2]int) {

@@ -1,5 +1,5 @@
-// Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates the sessions and connections that
-// the frontend asks for and keeps OpenVidu's secret to itself.
+// Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
+// frontend and keeps OpenVidu's secret to itself.
 //
 // Read main.go (settings, start-up, shutdown), then handlers.go (from request to response), then openvidu.go (calls to OpenVidu).
 package main
@@ -36,7 +36,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// net/http prints unexpected responses of OpenVidu to the standard logger, even with a cookie or token in them.
+	// net/http logs unsolicited responses to the standard logger, and they may contain a cookie or token.
 	log.SetOutput(io.Discard)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -48,12 +48,12 @@ func printUsage(w io.Writer) {
 	fmt.Fprint(w, "openvidu-basic-go creates OpenVidu sessions and tokens for a frontend.\n\n",
 		"Settings, from environment variables or from the file .env in the working directory:\n")
 	for _, s := range new(config).settings() {
-		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.meaning, s.byDefault)
+		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue)
 	}
 }
 
-// run is the whole program except the command line. It reads the settings from getenv and from the file .env in dir, logs
-// to stderr and serves until ctx is done; then it finishes the requests in flight and returns nil.
+// run loads the settings from getenv and from the file .env in dir, logs to stderr and serves until ctx is done. Then it
+// finishes the requests in flight and returns nil.
 func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.Writer) error {
 	cfg, err := loadConfig(getenv, dir)
 	if err != nil {
@@ -92,8 +92,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return server.Shutdown(shutdownCtx)
 }
 
-// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs that OpenVidu is ready and,
-// whenever the reason changes, why it isn't. A successful check also obtains the session cookie and a first connection.
+// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs that OpenVidu is ready or, if
+// the reason has changed, why it isn't. A successful check also obtains the session cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, logger *slog.Logger) {
 	var logged openviduError
 	for {
@@ -102,7 +102,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, 
 			logger.Info("OpenVidu is ready", "version", version)
 			return
 		}
-		// The cause below it may contain a port or time that is different each time.
+		// Compare only the openviduError: the cause that it wraps may contain a port or a time.
 		reason, ok := errors.AsType[openviduError](err)
 		if ctx.Err() == nil && (!ok || reason != logged) {
 			logger.Warn("OpenVidu is not ready", "error", err)
@@ -139,10 +139,10 @@ type config struct {
 	origins       []string // as browsers send them, or only "*"
 }
 
-// A setting is an environment variable. Its parse method stores a value in the config or returns what the value must be.
+// A setting is a variable of the environment or of .env. parse stores its value, or returns an error that completes "must be".
 type setting struct {
-	name, byDefault, meaning string
-	parse                    func(value string) error
+	name, defaultValue, usage string
+	parse                     func(value string) error
 }
 
 // settings returns all settings, which store their values in cfg.
@@ -167,7 +167,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
 	errs := []error{err, parseErr}
 	var cfg config
 	for _, s := range cfg.settings() {
-		if err := s.parse(cmp.Or(getenv(s.name), vars[s.name], s.byDefault)); err != nil {
+		if err := s.parse(cmp.Or(getenv(s.name), vars[s.name], s.defaultValue)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: must be %w", s.name, err))
 		}
 	}
@@ -198,7 +198,7 @@ func (cfg *config) parseSkipVerify(value string) (err error) {
 	return nil
 }
 
-// originPattern matches an origin as browsers send it (RFC 6454, section 6.2).
+// originPattern matches an origin as browsers send it (RFC 6454, section 6.2), except that they omit default ports.
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
 func (cfg *config) parseOrigins(value string) error {
@@ -218,8 +218,8 @@ func (cfg *config) parseOrigins(value string) error {
 // assignment matches a line of a .env file.
 var assignment = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
 
-// parseDotenv parses the lines NAME=VALUE of a .env file; the last occurrence of a name wins. Its error names the lines that
-// can't be parsed by their number, because their text may contain the secret.
+// parseDotenv parses the lines NAME=VALUE of a .env file; the last occurrence of a name wins. Its error contains the
+// numbers of invalid lines, but not their text, which may be secret.
 func parseDotenv(text string) (map[string]string, error) {
 	vars := map[string]string{}
 	var errs []error

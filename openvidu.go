@@ -28,13 +28,13 @@ const (
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 type (
-	// invalidRequestError is a mistake in the client's request. Its text tells the client what to fix.
+	// invalidRequestError reports a mistake in the client's request. Its text tells the client what to fix.
 	invalidRequestError string
 
-	// notFoundError is a session that isn't open.
+	// notFoundError reports that a session isn't open.
 	notFoundError string
 
-	// openviduError is a failure to use OpenVidu. Its text is safe to show to clients; the wrapped cause is only logged.
+	// openviduError reports a failure to use OpenVidu. Its text is safe to show to clients; the wrapped cause is only logged.
 	openviduError string
 )
 
@@ -44,17 +44,17 @@ func (e openviduError) Error() string       { return string(e) }
 
 const (
 	errSessionNotFound notFoundError = "session not found: create it first with POST /api/sessions"
-
-	errCredentials openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
-	errForbidden   openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
-	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
-	errUnreachable openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	errCertificate openviduError = "cannot verify OpenVidu's certificate: fix the certificate or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
-	errHandshake   openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
-	errTimeout     openviduError = "OpenVidu timed out: try again"
+	errCredentials     openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
+	errForbidden       openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
+	errNoAPI           openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+	errUnreachable     openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
+	errClosed          openviduError = "OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
+	errCertificate     openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
+	errHandshake       openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
+	errTimeout         openviduError = "OpenVidu timed out: try again"
 )
 
-// unexpected returns the error for a response that OpenVidu would not send.
+// unexpected returns the error for a response that doesn't fit OpenVidu's API.
 func unexpected(what string) openviduError {
 	return openviduError("unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL")
 }
@@ -62,7 +62,7 @@ func unexpected(what string) openviduError {
 // openVidu is a client of OpenVidu's REST API, safe for concurrent use. The errors of its methods are, or wrap, one of the
 // three kinds above; any other error is a bug.
 type openVidu struct {
-	api     string // URL that the paths are appended to
+	api     string // base URL of the REST API, ending in /openvidu/api
 	secret  string
 	client  *http.Client
 	timeout time.Duration // of a call, from connecting to the end of the response
@@ -74,12 +74,11 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil)                                                                 // never fails
 	api := url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath} // no user info, query, fragment
 	return &openVidu{
-		api:    api.JoinPath("openvidu/api").String(),
-		secret: secret,
+		api:     api.JoinPath("openvidu/api").String(),
+		secret:  secret,
+		timeout: 20 * time.Second, // creating a session whose predecessor is closing takes OpenVidu up to 15 s
 		client: &http.Client{
-			Jar: jar, // with its session cookie, OpenVidu doesn't check the secret again, which takes it 70 ms
-			// A redirect would turn a POST into a GET or send it elsewhere. It means that the URL is wrong.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Jar: jar, // with its session cookie, OpenVidu skips checking the secret, which takes 70 ms
 			Transport: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
 				OnProxyConnectResponse: checkProxyConnect,
@@ -88,16 +87,17 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
 				MaxConnsPerHost:        maxConnections,
 				MaxIdleConnsPerHost:    maxConnections,
-				IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60
+				IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60 s
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
+			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is incorrect.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		timeout: 20 * time.Second, // creating a session whose predecessor is closing takes OpenVidu up to 15
 	}
 }
 
-// checkProxyConnect reports a proxy that rejects the connection to OpenVidu as the transport reports an unreachable proxy.
+// checkProxyConnect returns an error if a proxy rejects CONNECT, of the type that the transport returns for an unreachable proxy.
 func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
@@ -113,17 +113,13 @@ func (ov *openVidu) createSession(ctx context.Context, properties []byte) (strin
 		return "", err
 	}
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
-	switch {
-	case err != nil:
-		return "", err
-	case resp.status == http.StatusConflict && customID != "":
+	if resp.status == http.StatusConflict && customID != "" {
 		return customID, nil
-	case resp.status != http.StatusOK:
-		return "", resp.failure()
-	case resp.ID == "":
-		return "", unexpected("no session ID")
 	}
-	return resp.ID, nil
+	if err == nil && resp.ID == "" {
+		err = unexpected("no session ID")
+	}
+	return resp.ID, err
 }
 
 // customSessionID returns the customSessionId in properties, "" if it is missing or null. It decodes into a map because
@@ -143,36 +139,27 @@ func customSessionID(properties []byte) (id string, err error) {
 // createConnection creates a connection in a session with properties, a JSON object, and returns its token. The token of an
 // IP camera is "": it needs none.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
-	// Depending on its version, OpenVidu responds 400, 401, 404 or 500 to such an ID.
+	// No session has such an ID. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
 	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
 	}
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
-	switch {
-	case err != nil:
-		return "", err
-	case resp.status == http.StatusNotFound && resp.empty: // with a body, it means that the path is wrong
+	if resp.status == http.StatusNotFound && resp.empty { // with a body, it means that the path is wrong
 		return "", errSessionNotFound
-	case resp.status != http.StatusOK:
-		return "", resp.failure()
-	case resp.Token == "" && resp.Type != "IPCAM":
-		return "", unexpected("no token")
 	}
-	return resp.Token, nil
+	if err == nil && resp.Token == "" && resp.Type != "IPCAM" {
+		err = unexpected("no token")
+	}
+	return resp.Token, err
 }
 
 // version returns OpenVidu's version. No cheaper call checks the URL, the certificate and the secret.
 func (ov *openVidu) version(ctx context.Context) (string, error) {
 	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
-	switch {
-	case err != nil:
-		return "", err
-	case resp.status != http.StatusOK:
-		return "", resp.failure()
-	case resp.Version == "":
-		return "", unexpected("no version")
+	if err == nil && resp.Version == "" {
+		err = unexpected("no version")
 	}
-	return resp.Version, nil
+	return resp.Version, err
 }
 
 // response holds the fields used from OpenVidu's responses.
@@ -189,20 +176,28 @@ type response struct {
 
 // failure returns the error for a status other than 200.
 func (r response) failure() error {
-	switch {
-	case r.status == http.StatusBadRequest && r.Error != "": // as in every 400 of the API
+	if r.status == http.StatusOK {
+		return nil
+	}
+	if r.status == http.StatusBadRequest && r.Error != "" { // as in every 400 of the API
 		return invalidRequestError(strings.Join(strings.Fields(cmp.Or(r.Message, r.Error)), " "))
-	case r.status == http.StatusUnauthorized:
-		return errCredentials
-	case r.status == http.StatusForbidden: // never because of the secret
-		return errForbidden
-	case r.status == http.StatusBadRequest, r.status == http.StatusNotFound, r.status/100 == 3:
+	}
+	if r.status == http.StatusBadRequest || r.status == http.StatusNotFound || r.status/100 == 3 {
 		return errNoAPI // plain HTTP sent to an HTTPS port, a wrong path, a redirect to HTTPS
+	}
+	if r.status == http.StatusUnauthorized {
+		return errCredentials
+	}
+	if r.status == http.StatusForbidden { // never because of the secret
+		return errForbidden
+	}
+	if r.status >= http.StatusInternalServerError {
+		return openviduError(fmt.Sprintf("OpenVidu failed (status %d): check that it is running and see its log", r.status))
 	}
 	return unexpected(fmt.Sprintf("status %d", r.status))
 }
 
-// call sends a request to the API and reads the response.
+// call sends a request to the API and returns the response. Its error is that of the transport or of a status other than 200.
 func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
@@ -212,7 +207,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
-	// Lets the transport repeat a POST on a connection that OpenVidu has just closed. Without a value it isn't sent.
+	// A nil Idempotency-Key isn't sent, but lets the transport retry a POST if OpenVidu has just closed the connection.
 	req.Header["Idempotency-Key"] = nil
 	resp, err := ov.client.Do(req)
 	if err != nil {
@@ -221,7 +216,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	defer resp.Body.Close()
 	r := response{status: resp.StatusCode}
 	if r.status != http.StatusOK && r.status != http.StatusBadRequest && r.status != http.StatusNotFound {
-		return r, nil // the body says no more than the status
+		return r, r.failure() // the body says no more than the status
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {
@@ -234,32 +229,34 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	if err := json.Unmarshal(text, &r); err != nil && r.status == http.StatusOK {
 		return response{}, fmt.Errorf("%w: %w", unexpected("not JSON"), err)
 	}
-	return r, nil
+	return r, r.failure()
 }
 
-// transportError classifies err, which ended a call before its response was complete.
+// transportError classifies err, which ended a call early. It can't tell a timeout from a client's disconnection: fail does.
 func transportError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errTimeout
+	}
 	var (
 		kind        openviduError
 		certificate *tls.CertificateVerificationError
 		netErr      net.Error
 		op          *net.OpError
 	)
+	connecting := errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 	switch {
-	case ctx.Err() != nil:
-		return errTimeout
 	case errors.As(err, &certificate):
 		kind = errCertificate
 	case errors.Is(err, http.ErrSchemeMismatch):
 		kind = errNoAPI
-	case strings.Contains(err.Error(), ": tls: "): // crypto/tls has no type for its errors
+	case strings.Contains(err.Error(), ": tls: "): // most errors of crypto/tls have no exported type
 		kind = errHandshake
-	case errors.As(err, &netErr) && netErr.Timeout(), errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
+	case connecting, errors.As(err, &netErr) && netErr.Timeout():
 		kind = errUnreachable
 	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		kind = unexpected("cut off")
+		kind = errClosed
 	default: // err quotes the response, which may contain the session cookie
-		return unexpected("not HTTP")
+		return unexpected("invalid HTTP")
 	}
 	return fmt.Errorf("%w: %w", kind, err)
 }
