@@ -133,15 +133,15 @@ func cors(origins []string, next http.Handler) http.Handler {
 
 // limitBody limits request bodies to maxBody and reads what next leaves unread, because closing a connection with unread data
 // resets it and may lose the response (RFC 9112, section 9.6). It must be the outermost handler: net/http delays closing the
-// connection after an oversized body only if MaxBytesReader is given net/http's own ResponseWriter.
+// connection after an oversized body only if MaxBytesHandler is given net/http's own ResponseWriter.
 func limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	return http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
-		if r.Close { // otherwise net/http reads the rest
+		// If the connection stays open, net/http reads the rest. If the client expects 100 Continue, it hasn't sent any.
+		if r.Close && r.Header.Get("Expect") == "" {
 			io.Copy(io.Discard, r.Body)
 		}
-	})
+	}), maxBody)
 }
 
 // logRequests logs every request and the status of its response.

@@ -95,16 +95,18 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 // waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs that OpenVidu is ready or, if
 // the reason has changed, why it isn't. A successful check also obtains the session cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, logger *slog.Logger) {
-	var logged openviduError
+	var logged string
 	for {
 		version, err := ov.version(ctx)
 		if err == nil {
 			logger.Info("OpenVidu is ready", "version", version)
 			return
 		}
-		// Compare only the openviduError: the cause that it wraps may contain a port or a time.
-		reason, ok := errors.AsType[openviduError](err)
-		if ctx.Err() == nil && (!ok || reason != logged) {
+		reason := err.Error()
+		if failure, ok := errors.AsType[openviduError](err); ok {
+			reason = failure.Error() // without the cause that it wraps, which may contain a port or a time
+		}
+		if ctx.Err() == nil && reason != logged {
 			logger.Warn("OpenVidu is not ready", "error", err)
 			logged = reason
 		}
@@ -167,7 +169,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
 	errs := []error{err, parseErr}
 	var cfg config
 	for _, s := range cfg.settings() {
-		if err := s.parse(cmp.Or(getenv(s.name), vars[s.name], s.defaultValue)); err != nil {
+		if err := s.parse(cmp.Or(strings.TrimSpace(getenv(s.name)), vars[s.name], s.defaultValue)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: must be %w", s.name, err))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -243,7 +244,7 @@ func transportError(ctx context.Context, err error) error {
 		netErr      net.Error
 		op          *net.OpError
 	)
-	connecting := errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+	connecting := errors.As(err, &op) && slices.Contains([]string{"dial", "proxyconnect", "socks connect"}, op.Op)
 	switch {
 	case errors.As(err, &certificate):
 		kind = errCertificate
