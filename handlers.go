@@ -51,8 +51,8 @@ func handle(logger *slog.Logger, create func(r *http.Request, properties []byte)
 	})
 }
 
-// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). A missing body is an
-// empty object.
+// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
+// if the body is empty.
 func readProperties(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -80,8 +80,8 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 		invalid  invalidRequestError
 		tooLarge *http.MaxBytesError
 	)
-	// The order matters: a client's disconnection looks like an openviduError, whose cause may be a timeout, and the cause of
-	// an invalidRequestError may be a limit on the body.
+	// The order matters. If the client disconnects, the error is an openviduError, often errTimeout. The cause of an openviduError
+	// may be os.ErrDeadlineExceeded. The cause of an invalidRequestError may be that or a MaxBytesError.
 	switch {
 	case errors.As(err, &openvidu) && r.Context().Err() != nil:
 		status, text = statusClientClosedRequest, "client closed request"
@@ -137,7 +137,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 func limitBody(next http.Handler) http.Handler {
 	return http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
-		// If the connection stays open, net/http reads the rest. If the client expects 100 Continue, it hasn't sent any.
+		// If the connection stays open, net/http reads the rest. If the client expects 100 Continue, it hasn't sent the body.
 		if r.Close && r.Header.Get("Expect") == "" {
 			io.Copy(io.Discard, r.Body)
 		}

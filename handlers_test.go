@@ -32,7 +32,7 @@ import (
 	"time"
 )
 
-const sessions, connections = "/api/sessions", "/api/sessions/SessionA/connections" // the paths of the endpoints
+const sessionsPath, connectionsPath = "/api/sessions", "/api/sessions/SessionA/connections"
 
 // TestMain runs the program itself if a test started this binary as the program.
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func TestRequests(t *testing.T) {
 		notString   = "400 customSessionId must be a string"
 		notFound    = "404 session not found: create it first with POST /api/sessions"
 		unknownPath = "404 404 page not found"
-		wrongMethod = "405 Method Not Allowed"
+		notAllowed  = "405 Method Not Allowed"
 		tooLarge    = "413 request body exceeds 100 KiB"
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
@@ -89,7 +89,7 @@ func TestRequests(t *testing.T) {
 		{"query is neither passed on nor logged", `POST /api/sessions/ses_aB0-9/connections?a=hidden`, respond(200, connectionResponse), "200 " + token},
 		{"body of 100 KiB", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-2), respond(200, connectionResponse), "200 " + token},
 		{"longest session ID", "POST /api/sessions/" + strings.Repeat("a", maxSessionID) + "/connections", respond(200, connectionResponse), "200 " + token},
-		{"body of 100 KiB and a byte", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-1), nil, tooLarge},
+		{"body of 100 KiB plus one byte", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-1), nil, tooLarge},
 		{"malformed JSON", "POST /api/sessions {bad", nil, notObject},
 		{"JSON array", "POST /api/sessions []", nil, notObject},
 		{"JSON null", "POST /api/sessions null", nil, notObject},
@@ -102,8 +102,8 @@ func TestRequests(t *testing.T) {
 		{"session ID too long for Tomcat", "POST /api/sessions/" + strings.Repeat("a", maxSessionID+1) + "/connections", nil, notFound},
 		{"unknown path", "POST /api/session", nil, unknownPath},
 		{"double slash", "POST /api//sessions", nil, "307 "},
-		{"wrong method for a session", "GET /api/sessions", nil, wrongMethod},
-		{"OPTIONS that isn't a preflight", "OPTIONS /api/sessions", nil, wrongMethod},
+		{"method not allowed", "GET /api/sessions", nil, notAllowed},
+		{"OPTIONS that isn't a preflight", "OPTIONS /api/sessions", nil, notAllowed},
 		{"invalid property", `POST /api/sessions/SessionA/connections {"role":"BOSS"}`, respond(400, invalidResponse), "400 Parameter role BOSS is not defined"},
 		{"message of several lines", "POST /api/sessions/SessionA/connections", respond(400, `{"error":"Bad Request","message":"one\r\n\ttwo"}`), "400 one two"},
 		{"400 without a message", "POST /api/sessions", respond(400, malformedResponse), "400 Bad Request"},
@@ -127,7 +127,7 @@ func TestRequests(t *testing.T) {
 		{"response without a session ID", "POST /api/sessions", respond(200, configResponse), unexpected("no session ID")},
 		{"response without a token", "POST /api/sessions/SessionA/connections", respond(200, sessionResponse), unexpected("no token")},
 		{"response of 1 MiB", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse-len(sessionResponse))), "200 SessionA"},
-		{"response of 1 MiB and a byte", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse+1-len(sessionResponse))), unexpected("larger than 1 MiB")},
+		{"response of 1 MiB plus one byte", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse+1-len(sessionResponse))), unexpected("larger than 1 MiB")},
 		{"connection reset", "POST /api/sessions", reset, closed},
 		{"no response", "POST /api/sessions", write(""), closed},
 		{"truncated body", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), closed},
@@ -164,7 +164,7 @@ func TestRequests(t *testing.T) {
 				path, _, _ := strings.Cut(path, "?")
 				wantRequest = "POST /openvidu" + strings.Replace(path, "/connections", "/connection", 1) + " " + cmp.Or(body, "{}")
 			}
-			check(t, "OpenVidu's request", strings.Join(fake.received(), ", "), wantRequest)
+			check(t, "request to OpenVidu", strings.Join(fake.received(), ", "), wantRequest)
 			wantLog := fmt.Sprintf("msg=request method=%s path=.* status=%d duration=.*\n$", method, resp.StatusCode)
 			if resp.StatusCode >= 500 {
 				wantLog = "level=ERROR msg=\"request failed\" path=.* error=.*\n.* " + wantLog
@@ -173,7 +173,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("got log\n%.2000s\nwant %s", log, wantLog)
 			}
 			wantHeader := map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "", "Set-Cookie": "", "Www-Authenticate": "",
-				"Location": map[int]string{307: sessions}[resp.StatusCode], "Allow": map[int]string{405: "POST"}[resp.StatusCode]}
+				"Location": map[int]string{307: sessionsPath}[resp.StatusCode], "Allow": map[int]string{405: "POST"}[resp.StatusCode]}
 			if resp.StatusCode != 307 {
 				wantHeader["Content-Type"], wantHeader["X-Content-Type-Options"] = "text/plain; charset=utf-8", "nosniff"
 			}
@@ -203,7 +203,7 @@ func TestOpenViduRequests(t *testing.T) {
 		})
 		s := startServer(t, strings.Replace(fake.URL, "http://", "http://user:password@", 1)+suffix)
 		for i = range setCookie {
-			resp, text := send(t, "POST", s.URL+connections, `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
+			resp, text := send(t, "POST", s.URL+connectionsPath, `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
 				"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}})
 			check(t, "token", text, token)
 			checkHeader(t, resp, map[string]string{"Set-Cookie": ""})
@@ -237,11 +237,11 @@ func TestCORS(t *testing.T) {
 			fake := startFake(t, respond(200, sessionResponse))
 			s := startServer(t, fake.URL, func(s *testServer) { s.origins = tt.origins })
 			for request, wantStatus := range map[string]string{
-				"POST /api/sessions":     "200",
-				"POST /nowhere":          "404",
-				"OPTIONS /api/sessions":  "204",
-				"OPTIONS " + connections: "204",
-				"OPTIONS /nowhere":       "204",
+				"POST /api/sessions":         "200",
+				"POST /nowhere":              "404",
+				"OPTIONS /api/sessions":      "204",
+				"OPTIONS " + connectionsPath: "204",
+				"OPTIONS /nowhere":           "204",
 			} {
 				method, path, _ := strings.Cut(request, " ")
 				header := http.Header{"Origin": {tt.origin}, "Access-Control-Request-Headers": {"content-type, x-a"}}
@@ -255,7 +255,7 @@ func TestCORS(t *testing.T) {
 				check(t, "empty text of "+request, fmt.Sprint(text == ""), fmt.Sprint(method == "OPTIONS"))
 				checkHeader(t, resp, want)
 			}
-			check(t, "OpenVidu's requests, without preflights", strings.Join(fake.received(), ", "), "POST /openvidu/api/sessions {}")
+			check(t, "requests to OpenVidu, without preflights", strings.Join(fake.received(), ", "), "POST /openvidu/api/sessions {}")
 		})
 	}
 }
@@ -268,7 +268,7 @@ func TestSettings(t *testing.T) {
 		invalidOrigins = "CORS_ALLOWED_ORIGINS: must be * or comma-separated origins such as https://example.com,http://localhost:8080 " +
 			"(lower case, no path or trailing slash, no default port, non-ASCII hosts as xn--…); "
 	)
-	tests := map[string][]string{ // environment and .env
+	tests := map[string][]string{ // from expected settings or error to inputs: environment|.env
 		"5000 http://localhost:4443/ MY_SECRET false [*]": {"|"},
 		"0 http://localhost:4443/ MY_SECRET false [*]":    {"SERVER_PORT=0|"},
 		"5000 http://localhost:4443/ env false [*]":       {"OPENVIDU_SECRET=env|", "OPENVIDU_SECRET=env|OPENVIDU_SECRET=file"},
@@ -374,13 +374,13 @@ func TestProgram(t *testing.T) {
 	waitFor(t, p.log, `level=INFO msg=listening address=\S+ OPENVIDU_URL=https://user:xxxxx@127.0.0.1:\d+ CORS_ALLOWED_ORIGINS=https://a,https://b\n`)
 	waitFor(t, p.log, `level=WARN msg="OPENVIDU_TLS_SKIP_VERIFY is true`)
 
-	check(t, "response", post(t, p.url+sessions, ""), "200 SessionA")
+	check(t, "response", post(t, p.url+sessionsPath, ""), "200 SessionA")
 	waitFor(t, p.log, `level=INFO msg=request method=POST path=/api/sessions status=200 duration=\S+\n`)
 	check(t, "cookie of the start-up check", fake.requests[1].Header.Get("Cookie"), cookie)
 	check(t, "connection of the start-up check", fake.requests[1].RemoteAddr, fake.requests[0].RemoteAddr)
 
 	inFlight := make(chan string)
-	go func() { inFlight <- post(t, p.url+connections, "") }()
+	go func() { inFlight <- post(t, p.url+connectionsPath, "") }()
 	<-arrived
 	p.stop()
 	waitFor(t, p.log, `msg="shutting down`)
@@ -402,10 +402,10 @@ func TestStartupCheck(t *testing.T) {
 		wantLog  string
 	}{
 		{"OpenVidu is down", nil, `cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct: .*: dial tcp 127.0.0.1`},
-		{"wrong secret", respond(401, unauthorizedResponse), `OpenVidu rejected the credentials: check OPENVIDU_SECRET`},
+		{"invalid secret", respond(401, unauthorizedResponse), `OpenVidu rejected the credentials: check OPENVIDU_SECRET`},
 		{"HTTP sent to an HTTPS port", respond(400, "Client sent an HTTP request to an HTTPS server.\n"), `no OpenVidu API found: check OPENVIDU_URL \(http or https`},
-		{"wrong path", respond(404, notFoundResponse), `no OpenVidu API found: check OPENVIDU_URL`},
-		{"wrong path, OpenVidu 2.32", respond(403, ""), `OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI`},
+		{"invalid path", respond(404, notFoundResponse), `no OpenVidu API found: check OPENVIDU_URL`},
+		{"invalid path, OpenVidu 2.32", respond(403, ""), `OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI`},
 		{"other server", respond(200, "<html>"), `unexpected response from OpenVidu \(not JSON\): check OPENVIDU_URL`},
 		{"other server with JSON", respond(200, "{}"), `unexpected response from OpenVidu \(no `},
 	} {
@@ -418,7 +418,7 @@ func TestStartupCheck(t *testing.T) {
 			p := runProgram(t, "OPENVIDU_URL="+fake.URL)
 			waitFor(t, p.log, `level=WARN msg="OpenVidu is not ready" error="`+tt.wantLog)
 			check(t, "other response", post(t, p.url+"/nowhere", ""), "404 404 page not found\n")
-			check(t, "response", post(t, p.url+sessions, "")[:4], "502 ")
+			check(t, "response", post(t, p.url+sessionsPath, "")[:4], "502 ")
 			waitFor(t, p.log, `level=ERROR msg="request failed" path=/api/sessions error="`+tt.wantLog)
 		})
 	}
@@ -466,7 +466,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A signal may arrive before the program serves: it shuts down without an error.
+// If a signal arrives before the program serves, the program shuts down without an error.
 func TestCancelledContext(t *testing.T) {
 	t.Parallel()
 	fake := startFake(t, respond(200, configResponse))
@@ -525,7 +525,7 @@ func TestSignals(t *testing.T) {
 		<-arrived // the start-up check
 		want := "<nil>"
 		if second {
-			go http.Post("http://127.0.0.1:"+waitFor(t, log, port)+sessions, "", nil)
+			go http.Post("http://127.0.0.1:"+waitFor(t, log, portPattern)+sessionsPath, "", nil)
 			<-arrived
 			want = "signal: terminated"
 		}
@@ -550,19 +550,19 @@ func TestSignals(t *testing.T) {
 	main()
 }
 
-// Calls to OpenVidu use HTTP_PROXY. The program runs in another process for that, because net/http reads the variable only once.
+// Calls to OpenVidu use HTTP_PROXY. The program runs in another process, because net/http reads the variable only once.
 func TestProxy(t *testing.T) {
 	proxy := startFake(t, respond(407, ""))
 	closed := startFake(t, nil)
 	closed.Close()
 	_, log := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
 	waitFor(t, log, `unexpected response from OpenVidu \(status 407\)`)
-	check(t, "the proxy's request", strings.Join(proxy.received(), ""), "GET http://openvidu.invalid:4443/openvidu/api/config ")
+	check(t, "request to the proxy", strings.Join(proxy.received(), ""), "GET http://openvidu.invalid:4443/openvidu/api/config ")
 	for want, proxyURL := range map[string]string{"proxyconnect tcp: 407 Proxy Authentication Required": proxy.URL, "proxyconnect tcp: dial tcp ": closed.URL} {
 		s := startServer(t, "https://openvidu.invalid", func(s *testServer) {
 			s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxyURL) }
 		})
-		check(t, "response", post(t, s.URL+sessions, ""), "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct\n")
+		check(t, "response", post(t, s.URL+sessionsPath, ""), "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct\n")
 		waitFor(t, s.log, want)
 	}
 }
@@ -573,7 +573,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	fake := startFake(t, write(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 200 OK\r\nSet-Cookie: %s\r\n\r\n", len(configResponse), configResponse, cookie)))
 	_, log := startProcess(t, "OPENVIDU_URL="+fake.URL)
 	waitFor(t, log, "OpenVidu is ready")
-	check(t, "response", post(t, "http://127.0.0.1:"+waitFor(t, log, port)+sessions, ""), "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL\n")
+	check(t, "response", post(t, "http://127.0.0.1:"+waitFor(t, log, portPattern)+sessionsPath, ""), "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL\n")
 }
 
 // Whatever a client does, it gets a response or is disconnected.
@@ -614,7 +614,7 @@ func TestUnreadBodies(t *testing.T) {
 	for target, want := range map[string]string{
 		"POST /nowhere":                        "404 404 page not found\n",
 		"PUT /api/sessions":                    "405 Method Not Allowed\n",
-		"POST " + connections:                  "200 " + token,
+		"POST " + connectionsPath:              "200 " + token,
 		"POST /api/sessions/a%2Fb/connections": "404 session not found: create it first with POST /api/sessions\n",
 	} {
 		for _, version := range []string{"HTTP/1.1\r\nHost: localhost\r\nConnection: close", "HTTP/1.0"} {
@@ -636,7 +636,7 @@ func TestUnreadBodies(t *testing.T) {
 		}
 	}
 	c := dial(t, s)
-	c.SetDeadline(time.Now().Add(5 * time.Second)) // less than the ReadTimeout that a server waiting for the body would take
+	c.SetDeadline(time.Now().Add(5 * time.Second)) // shorter than ReadTimeout, which a server waiting for the body would use up
 	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
 	check(t, "response to a client that expects 100 Continue", readResponse(c), "404 404 page not found\n")
 }
@@ -674,7 +674,7 @@ func TestTLS(t *testing.T) {
 				client.RootCAs.AddCert(fake.Certificate())
 			}
 			s := startServer(t, tt.scheme+"://"+fake.Listener.Addr().String(), func(s *testServer) { s.transport().TLSClientConfig = client })
-			check(t, "response", post(t, s.URL+sessions, ""), tt.want)
+			check(t, "response", post(t, s.URL+sessionsPath, ""), tt.want)
 			if !regexp.MustCompile(tt.wantLog).MatchString(s.log.String()) {
 				t.Errorf("got log\n%s\nwant %s", s.log, tt.wantLog)
 			}
@@ -688,11 +688,11 @@ func TestClosedConnections(t *testing.T) {
 	fake := startFake(t, respond(200, connectionResponse), func(f *httptest.Server) { f.Config.IdleTimeout = time.Nanosecond })
 	s := startServer(t, fake.URL)
 	for i := range 500 {
-		check(t, fmt.Sprint("response ", i), post(t, s.URL+connections, "{}"), "200 "+token)
+		check(t, fmt.Sprint("response ", i), post(t, s.URL+connectionsPath, "{}"), "200 "+token)
 	}
 }
 
-// Requests share a limited number of TCP connections to OpenVidu, and keep them.
+// Requests share a limited number of TCP connections to OpenVidu, and reuse them.
 func TestConnectionPool(t *testing.T) {
 	var fake *fakeOpenVidu
 	var once sync.Once
@@ -708,7 +708,7 @@ func TestConnectionPool(t *testing.T) {
 	for range 2 {
 		var clients sync.WaitGroup
 		for range 2 * maxConnections {
-			clients.Go(func() { check(t, "response", post(t, s.URL+connections, ""), "200 "+token) })
+			clients.Go(func() { check(t, "response", post(t, s.URL+connectionsPath, ""), "200 "+token) })
 		}
 		clients.Wait()
 	}
@@ -734,7 +734,7 @@ func TestClientDisconnects(t *testing.T) {
 	}
 }
 
-// The timeouts fit together and with those of OpenVidu, which takes up to 15 s to respond and closes idle connections after 60.
+// The timeouts are consistent with each other and with OpenVidu, which takes up to 15 s to respond and closes idle connections after 60 s.
 func TestTimeouts(t *testing.T) {
 	s := startServer(t, "http://localhost")
 	header, read, write, idle := s.Config.ReadHeaderTimeout, s.Config.ReadTimeout, s.Config.WriteTimeout, s.Config.IdleTimeout
@@ -742,7 +742,8 @@ func TestTimeouts(t *testing.T) {
 	server := 0 < header && header <= read && read <= idle && read+call < write && s.Config.ErrorLog != nil
 	client := 15*time.Second < call && 0 < handshake && handshake < call && 0 < idleConn && idleConn < time.Minute
 	if !server || !client {
-		t.Errorf("got %v for a header, %v for a request, %v to a response, %v idle; for a call to OpenVidu %v, %v for its handshake, %v idle; want the relations above",
+		t.Errorf("got %v for a header, %v for a request, %v to a response, %v idle; for a call to OpenVidu %v, %v for its handshake, %v idle; want header <= request <= idle, "+
+			"request + call < response, 15s < call, 0 < handshake < call, 0 < idle < 1m",
 			header, read, write, idle, call, handshake, idleConn)
 	}
 }
@@ -766,9 +767,9 @@ func BenchmarkHop(b *testing.B) {
 	server := httptest.NewServer(newHandler(newOpenVidu(u, secret, false), []string{"*"}, logger))
 	b.Cleanup(server.Close)
 	for _, bb := range []struct{ name, url, body, want string }{
-		{"session", server.URL + sessions, `{"customSessionId":"SessionA"}`, "SessionA"},
-		{"token", server.URL + connections, "{}", token},
-		{"ReverseProxy", proxy.URL + connections, "{}", connectionResponse},
+		{"session", server.URL + sessionsPath, `{"customSessionId":"SessionA"}`, "SessionA"},
+		{"token", server.URL + connectionsPath, "{}", token},
+		{"ReverseProxy", proxy.URL + connectionsPath, "{}", connectionResponse},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -785,7 +786,7 @@ func BenchmarkHop(b *testing.B) {
 
 // Whatever a client sends, OpenVidu gets a valid request for a session or a connection, or none, and the client gets no 5xx.
 func FuzzRequest(f *testing.F) {
-	for _, path := range []string{sessions, connections, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
+	for _, path := range []string{sessionsPath, connectionsPath, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
 		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2"} {
 		for _, body := range []string{"", "null", "{}", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`, "{\"\xff\":1}"} {
 			f.Add(path, body)
@@ -915,7 +916,7 @@ type testServer struct {
 	origins []string
 }
 
-// startServer starts a server for the OpenVidu at openviduURL. It allows any origin unless configure changes that.
+// startServer starts a server for the OpenVidu server at openviduURL. It allows any origin unless configure changes that.
 func startServer(t testing.TB, openviduURL string, configure ...func(*testServer)) *testServer {
 	u, _ := url.Parse(openviduURL)
 	s := &testServer{Server: httptest.NewUnstartedServer(nil), ov: newOpenVidu(u, secret, false), log: &logBuffer{}, origins: []string{"*"}}
@@ -955,7 +956,7 @@ func (l *logBuffer) checkSecrets(t testing.TB) {
 	}
 }
 
-const port = `msg=listening address=\S+:(\d+) ` // in the log
+const portPattern = `msg=listening address=\S+:(\d+) ` // in the log
 
 // waitFor waits until the log matches pattern and returns the last group.
 func waitFor(t *testing.T, log *logBuffer, pattern string) string {
@@ -986,7 +987,7 @@ func runProgram(t *testing.T, env ...string) *program {
 		stop()
 		p.log.checkSecrets(t)
 	})
-	p.url = "http://127.0.0.1:" + waitFor(t, p.log, port)
+	p.url = "http://127.0.0.1:" + waitFor(t, p.log, portPattern)
 	return p
 }
 
@@ -1090,7 +1091,7 @@ func readResponse(c net.Conn) string {
 	return strings.TrimSuffix(err.Error(), "unexpected EOF")
 }
 
-// checkLeaks fails the test if, when it has ended, goroutines or, if /dev/fd exists, file descriptors have leaked.
+// checkLeaks fails the test if goroutines have leaked by its end. If /dev/fd exists, it checks file descriptors too.
 func checkLeaks(t *testing.T) {
 	count := func() (goroutines, files int) {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()

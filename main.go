@@ -53,7 +53,7 @@ func printUsage(w io.Writer) {
 }
 
 // run loads the settings from getenv and from the file .env in dir, logs to stderr and serves until ctx is done. Then it
-// finishes the requests in flight and returns nil.
+// finishes the requests in flight; it returns an error if they take longer than WriteTimeout.
 func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.Writer) error {
 	cfg, err := loadConfig(getenv, dir)
 	if err != nil {
@@ -92,8 +92,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return server.Shutdown(shutdownCtx)
 }
 
-// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs that OpenVidu is ready or, if
-// the reason has changed, why it isn't. A successful check also obtains the session cookie and opens a TCP connection.
+// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs when OpenVidu is ready and,
+// whenever the reason changes, why it isn't. A successful check also obtains the session cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, logger *slog.Logger) {
 	var logged string
 	for {
@@ -104,7 +104,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, 
 		}
 		reason := err.Error()
 		if failure, ok := errors.AsType[openviduError](err); ok {
-			reason = failure.Error() // without the cause that it wraps, which may contain a port or a time
+			reason = failure.Error() // without the wrapped cause, whose port or time may differ at every check
 		}
 		if ctx.Err() == nil && reason != logged {
 			logger.Warn("OpenVidu is not ready", "error", err)
@@ -132,7 +132,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// config holds the values of the settings.
+// config contains the values of the settings.
 type config struct {
 	port          string
 	openviduURL   *url.URL
@@ -141,13 +141,14 @@ type config struct {
 	origins       []string // as browsers send them, or only "*"
 }
 
-// A setting is a variable of the environment or of .env. parse stores its value, or returns an error that completes "must be".
+// setting describes a variable from the environment or .env. parse stores its value, or returns an error whose text completes
+// "must be".
 type setting struct {
 	name, defaultValue, usage string
 	parse                     func(value string) error
 }
 
-// settings returns all settings, which store their values in cfg.
+// settings returns all settings, whose parse functions store the values in cfg.
 func (cfg *config) settings() []setting {
 	return []setting{
 		{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", cfg.parsePort},
@@ -200,7 +201,7 @@ func (cfg *config) parseSkipVerify(value string) (err error) {
 	return nil
 }
 
-// originPattern matches an origin as browsers send it (RFC 6454, section 6.2), except that they omit default ports.
+// originPattern matches an origin as browsers send it (RFC 6454, section 6.2), and default ports, which parseOrigins rejects.
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
 func (cfg *config) parseOrigins(value string) error {

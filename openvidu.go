@@ -29,7 +29,7 @@ const (
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 type (
-	// invalidRequestError reports a mistake in the client's request. Its text tells the client what to fix.
+	// invalidRequestError reports a mistake in the client's request. Its text shows the client what to fix.
 	invalidRequestError string
 
 	// notFoundError reports that a session isn't open.
@@ -69,7 +69,7 @@ type openVidu struct {
 	timeout time.Duration // of a call, from connecting to the end of the response
 }
 
-// newOpenVidu returns a client of the OpenVidu at the URL base, which doesn't include /openvidu/api. skipVerify disables
+// newOpenVidu returns a client of the OpenVidu server at the URL base, which doesn't include /openvidu/api. skipVerify disables
 // certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil)                                                                 // never fails
@@ -77,9 +77,9 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	return &openVidu{
 		api:     api.JoinPath("openvidu/api").String(),
 		secret:  secret,
-		timeout: 20 * time.Second, // creating a session whose predecessor is closing takes OpenVidu up to 15 s
+		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
 		client: &http.Client{
-			Jar: jar, // with its session cookie, OpenVidu skips checking the secret, which takes 70 ms
+			Jar: jar, // up to 2.31, the session cookie spares OpenVidu a 70 ms check of the secret
 			Transport: &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
 				OnProxyConnectResponse: checkProxyConnect,
@@ -98,7 +98,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	}
 }
 
-// checkProxyConnect returns an error if a proxy rejects CONNECT, of the type that the transport returns for an unreachable proxy.
+// checkProxyConnect returns an error if a proxy rejects CONNECT. It has the type that the transport returns for an unreachable one.
 func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
@@ -106,8 +106,8 @@ func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *htt
 	return nil
 }
 
-// createSession creates a session with properties, a JSON object, and returns its ID. If one with its customSessionId is
-// already open, OpenVidu responds 409 and that ID is returned.
+// createSession creates a session with properties, a JSON object, and returns its ID. If a session with that customSessionId is
+// already open, OpenVidu responds 409 and its ID is returned.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	customID, err := customSessionID(properties)
 	if err != nil {
@@ -137,15 +137,15 @@ func customSessionID(properties []byte) (id string, err error) {
 	return id, nil
 }
 
-// createConnection creates a connection in a session with properties, a JSON object, and returns its token. The token of an
-// IP camera is "": it needs none.
+// createConnection creates a connection with properties, a JSON object, in a session and returns its token. The token of an IP
+// camera is "": it needs none.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
-	// No session has such an ID. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
+	// No session can have an ID like this. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
 	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
 	}
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
-	if resp.status == http.StatusNotFound && resp.empty { // with a body, it means that the path is wrong
+	if resp.status == http.StatusNotFound && resp.empty { // a 404 with a body means that the path in OPENVIDU_URL is invalid
 		return "", errSessionNotFound
 	}
 	if err == nil && resp.Token == "" && resp.Type != "IPCAM" {
@@ -154,7 +154,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return resp.Token, err
 }
 
-// version returns OpenVidu's version. No cheaper call checks the URL, the certificate and the secret.
+// version returns OpenVidu's version. It is the cheapest call that checks the URL, the certificate and the secret.
 func (ov *openVidu) version(ctx context.Context) (string, error) {
 	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
 	if err == nil && resp.Version == "" {
@@ -184,7 +184,7 @@ func (r response) failure() error {
 		return invalidRequestError(strings.Join(strings.Fields(cmp.Or(r.Message, r.Error)), " "))
 	}
 	if r.status == http.StatusBadRequest || r.status == http.StatusNotFound || r.status/100 == 3 {
-		return errNoAPI // plain HTTP sent to an HTTPS port, a wrong path, a redirect to HTTPS
+		return errNoAPI // plain HTTP sent to an HTTPS port, an invalid path, a redirect to HTTPS
 	}
 	if r.status == http.StatusUnauthorized {
 		return errCredentials
@@ -198,7 +198,8 @@ func (r response) failure() error {
 	return unexpected(fmt.Sprintf("status %d", r.status))
 }
 
-// call sends a request to the API and returns the response. Its error is that of the transport or of a status other than 200.
+// call sends a request to the API. It returns an error if the transport fails, the response is unusable or the status isn't 200;
+// for another status, it returns the response too.
 func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
@@ -233,7 +234,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return r, r.failure()
 }
 
-// transportError classifies err, which ended a call early. It can't tell a timeout from a client's disconnection: fail does.
+// transportError classifies err, which ended a call early. It can't distinguish a timeout from a client's disconnection; fail can.
 func transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errTimeout
