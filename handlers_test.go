@@ -118,7 +118,6 @@ func TestRequests(t *testing.T) {
 		{"404 for a session", "POST /api/sessions", respond(404, notFoundResponse), noAPI},
 		{"empty 404 for a session", "POST /api/sessions", respond(404, ""), noAPI},
 		{"redirect to HTTPS", "POST /api/sessions", http.RedirectHandler("/", 301).ServeHTTP, noAPI},
-		{"redirect that keeps the method", "POST /api/sessions/SessionA/connections", http.RedirectHandler("/x", 308).ServeHTTP, noAPI},
 		{"unexpected 409 for a connection", `POST /api/sessions/SessionA/connections {"customSessionId":"A"}`, respond(409, ""), unexpected("status 409")},
 		{"500", "POST /api/sessions/SessionA/connections", respond(500, internalResponse), "502 OpenVidu failed (status 500): check that it is running and see its log"},
 		{"503 from nginx", "POST /api/sessions/SessionA/connections", respond(503, htmlResponse), "502 OpenVidu failed (status 503): check that it is running and see its log"},
@@ -799,7 +798,7 @@ func FuzzRequest(f *testing.F) {
 		c := dial(t, s)
 		c.(*net.TCPConn).SetLinger(0) // so that millions of connections don't use up the ports
 		go fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
-		if got := readResponse(c); strings.HasPrefix(got, "5") && !strings.HasPrefix(got, "505") { // 505: a space in the path, and no HTTP version after it
+		if got := readResponse(c); regexp.MustCompile("^50[0234]").MatchString(got) { // 501 and 505 are Go's: unsupported HTTP
 			t.Errorf("got %q, want no 5xx", got)
 		}
 		for _, request := range fake.received() {
@@ -1098,6 +1097,7 @@ func checkLeaks(t *testing.T) {
 		entries, _ := os.ReadDir("/dev/fd")
 		return runtime.NumGoroutine(), len(entries)
 	}
+	time.Sleep(1) // starts the network poller, which opens files
 	goroutines, files := count()
 	t.Cleanup(func() {
 		g, f := count()

@@ -247,14 +247,14 @@ func transportError(ctx context.Context, err error) error {
 	)
 	connecting := errors.As(err, &op) && slices.Contains([]string{"dial", "proxyconnect", "socks connect"}, op.Op)
 	switch {
+	case connecting, errors.As(err, &netErr) && netErr.Timeout(): // first, because a proxy may also have TLS problems
+		kind = errUnreachable
 	case errors.As(err, &certificate):
 		kind = errCertificate
 	case errors.Is(err, http.ErrSchemeMismatch):
 		kind = errNoAPI
 	case strings.Contains(err.Error(), ": tls: "): // most errors of crypto/tls have no exported type
 		kind = errHandshake
-	case connecting, errors.As(err, &netErr) && netErr.Timeout():
-		kind = errUnreachable
 	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		kind = errClosed
 	default: // err quotes the response, which may contain the session cookie
