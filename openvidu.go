@@ -72,10 +72,10 @@ type openVidu struct {
 // newOpenVidu returns a client of the OpenVidu server at the URL base, which doesn't include /openvidu/api. skipVerify disables
 // certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
-	jar, _ := cookiejar.New(nil)                                                                 // never fails
-	api := url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath} // no user info, query, fragment
+	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
-		api:     api.JoinPath("openvidu/api").String(),
+		// User info, query and fragment of base are left out.
+		api:     (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}).JoinPath("openvidu/api").String(),
 		secret:  secret,
 		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
 		client: &http.Client{
