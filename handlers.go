@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,14 +34,15 @@ func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handle
 }
 
 // handle returns a handler that calls create with the properties in the request body and responds with the session ID or
-// token that it returns.
+// token that create returns.
 func handle(logger *slog.Logger, create func(r *http.Request, properties []byte) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		properties, err := readProperties(r)
-		var text string
-		if err == nil {
-			text, err = create(r, properties)
+		if err != nil {
+			fail(logger, w, r, err)
+			return
 		}
+		text, err := create(r, properties)
 		if err != nil {
 			fail(logger, w, r, err)
 			return
@@ -51,54 +53,63 @@ func handle(logger *slog.Logger, create func(r *http.Request, properties []byte)
 	})
 }
 
+// requestError reports a request body that can't be used, with the status and text of the response.
+type requestError struct {
+	status int
+	text   string
+}
+
+func (e requestError) Error() string { return e.text }
+
 // readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
-// if the body is empty.
+// if the body is empty. Its errors are, or wrap, a requestError.
 func readProperties(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", invalidRequestError("cannot read request body"), err)
+		return nil, bodyError(err)
 	}
 	if len(body) == 0 {
 		return []byte("{}"), nil
 	}
 	if !utf8.Valid(body) {
-		return nil, invalidRequestError("request body must be UTF-8")
+		return nil, requestError{http.StatusBadRequest, "request body must be UTF-8"}
 	}
-	if !json.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
-		return nil, invalidRequestError("request body must be a JSON object")
+	if !json.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		return nil, requestError{http.StatusBadRequest, "request body must be a JSON object"}
 	}
 	return body, nil
 }
 
+// bodyError returns the requestError for err, which occurred while the request body was read.
+func bodyError(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return requestError{http.StatusRequestTimeout, "timed out reading request body"}
+	}
+	return fmt.Errorf("%w: %w", requestError{http.StatusBadRequest, "cannot read request body"}, err)
+}
+
 // fail maps err to a status and message and responds with them. It logs errors with a 5xx status.
 func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
-	var (
-		status   int
-		text     string
-		openvidu openviduError
-		notFound notFoundError
-		invalid  invalidRequestError
-		tooLarge *http.MaxBytesError
-	)
-	// The order matters. If the client disconnects, the error is an openviduError, often errTimeout. The cause of an openviduError
-	// may be os.ErrDeadlineExceeded. The cause of an invalidRequestError may be that or a MaxBytesError.
+	status, text := http.StatusInternalServerError, "internal server error: see the server's log"
+	unusable, isUnusable := errors.AsType[requestError](err)
+	invalid, isInvalid := errors.AsType[invalidRequestError](err)
+	openvidu, isOpenVidu := errors.AsType[openviduError](err)
 	switch {
-	case errors.As(err, &openvidu) && r.Context().Err() != nil:
-		status, text = statusClientClosedRequest, "client closed request"
-	case errors.Is(err, errTimeout):
-		status, text = http.StatusGatewayTimeout, errTimeout.Error()
-	case errors.As(err, &openvidu):
-		status, text = http.StatusBadGateway, openvidu.Error()
-	case errors.As(err, &notFound):
-		status, text = http.StatusNotFound, notFound.Error()
-	case errors.As(err, &tooLarge):
-		status, text = http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		status, text = http.StatusRequestTimeout, "timed out reading request body"
-	case errors.As(err, &invalid):
+	case isUnusable:
+		status, text = unusable.status, unusable.text
+	case isInvalid:
 		status, text = http.StatusBadRequest, invalid.Error()
-	default:
-		status, text = http.StatusInternalServerError, "internal server error: see the server's log"
+	case errors.Is(err, errSessionNotFound):
+		status, text = http.StatusNotFound, errSessionNotFound.Error()
+	case errors.Is(err, context.Canceled):
+		status, text = statusClientClosedRequest, "client disconnected"
+	case errors.Is(err, errTimeout): // before the next case, because errTimeout is an openviduError
+		status, text = http.StatusGatewayTimeout, errTimeout.Error()
+	case isOpenVidu:
+		status, text = http.StatusBadGateway, openvidu.Error()
 	}
 	if status >= http.StatusInternalServerError {
 		logger.Error("request failed", "path", r.URL.Path, "error", err)

@@ -14,7 +14,6 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -28,31 +27,29 @@ const (
 // sessionIDPattern matches the IDs that a session can have, in every version of OpenVidu.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-type (
-	// invalidRequestError reports a mistake in the client's request. Its text shows the client what to fix.
-	invalidRequestError string
-
-	// notFoundError reports that a session isn't open.
-	notFoundError string
-
-	// openviduError reports a failure to use OpenVidu. Its text is safe to show to clients; the wrapped cause is only logged.
-	openviduError string
-)
+// invalidRequestError reports a mistake in the client's request. Its text tells the client what to fix.
+type invalidRequestError string
 
 func (e invalidRequestError) Error() string { return string(e) }
-func (e notFoundError) Error() string       { return string(e) }
-func (e openviduError) Error() string       { return string(e) }
+
+// openviduError reports that a call to OpenVidu failed. Its text is safe to show to clients; only the log shows the cause that
+// an error may wrap together with it.
+type openviduError string
+
+func (e openviduError) Error() string { return string(e) }
+
+var errSessionNotFound = errors.New("session not found: create it first with POST /api/sessions")
 
 const (
-	errSessionNotFound notFoundError = "session not found: create it first with POST /api/sessions"
-	errCredentials     openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
-	errForbidden       openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
-	errNoAPI           openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
-	errUnreachable     openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	errClosed          openviduError = "OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
-	errCertificate     openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
-	errHandshake       openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
-	errTimeout         openviduError = "OpenVidu timed out: try again"
+	errCredentials openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
+	errForbidden   openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
+	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+	errUnreachable openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
+	errClosed      openviduError = "OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
+	errCertificate openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA " +
+		"or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
+	errHandshake openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
+	errTimeout   openviduError = "OpenVidu timed out: try again"
 )
 
 // unexpected returns the error for a response that doesn't fit OpenVidu's API.
@@ -60,8 +57,10 @@ func unexpected(what string) openviduError {
 	return openviduError("unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL")
 }
 
-// openVidu is a client of OpenVidu's REST API, safe for concurrent use. The errors of its methods are, or wrap, one of the
-// three kinds above; any other error is a bug.
+// openVidu is a client of OpenVidu's REST API, safe for concurrent use.
+//
+// The errors of its methods are, or wrap, an openviduError, an invalidRequestError, errSessionNotFound or, if ctx was
+// cancelled, context.Canceled. Any other error is a bug.
 type openVidu struct {
 	api     string // base URL of the REST API, ending in /openvidu/api
 	secret  string
@@ -74,7 +73,6 @@ type openVidu struct {
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
-		// User info, query and fragment of base are left out.
 		api:     (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}).JoinPath("openvidu/api").String(),
 		secret:  secret,
 		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
@@ -98,7 +96,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	}
 }
 
-// checkProxyConnect returns an error if a proxy rejects CONNECT. It has the type that the transport returns for an unreachable one.
+// checkProxyConnect returns an error if a proxy rejects CONNECT. The error has the type
+// that the transport returns for an unreachable proxy.
 func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
@@ -106,67 +105,83 @@ func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *htt
 	return nil
 }
 
-// createSession creates a session with properties, a JSON object, and returns its ID. If a session with that customSessionId is
-// already open, OpenVidu responds 409 and its ID is returned.
+// createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the
+// customSessionId in properties is already open, to which OpenVidu responds 409, it returns that ID.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	customID, err := customSessionID(properties)
 	if err != nil {
 		return "", err
 	}
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
-	if resp.status == http.StatusConflict && customID != "" {
+	switch {
+	case err != nil:
+		return "", err
+	case resp.status == http.StatusConflict && customID != "":
 		return customID, nil
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.ID == "":
+		return "", unexpected("no session ID")
 	}
-	if err == nil && resp.ID == "" {
-		err = unexpected("no session ID")
-	}
-	return resp.ID, err
+	return resp.ID, nil
 }
 
-// customSessionID returns the customSessionId in properties, "" if it is missing or null. It decodes into a map because
-// struct fields match case-insensitively.
-func customSessionID(properties []byte) (id string, err error) {
-	var values map[string]json.RawMessage
-	err = json.Unmarshal(properties, &values)
-	if value, ok := values["customSessionId"]; ok {
-		err = json.Unmarshal(value, &id)
+// customSessionID returns the customSessionId in properties, "" if it is missing or null.
+func customSessionID(properties []byte) (string, error) {
+	var values map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
+	if err := json.Unmarshal(properties, &values); err != nil {
+		return "", err // a bug: properties is a JSON object
 	}
-	if err != nil {
+	value, ok := values["customSessionId"]
+	if !ok {
+		return "", nil
+	}
+	var id string
+	if err := json.Unmarshal(value, &id); err != nil {
 		return "", invalidRequestError("customSessionId must be a string")
 	}
 	return id, nil
 }
 
-// createConnection creates a connection with properties, a JSON object, in a session and returns its token. The token of an IP
-// camera is "": it needs none.
+// createConnection creates a connection with the given properties (a JSON object) in a session and returns its token. The
+// token of an IP camera is "": OpenVidu connects to the camera itself.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
 	// No session can have an ID like this. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
 	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
 	}
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
-	if resp.status == http.StatusNotFound && resp.empty { // a 404 with a body means that the path in OPENVIDU_URL is invalid
+	switch {
+	case err != nil:
+		return "", err
+	case resp.status == http.StatusNotFound && resp.empty: // a 404 with a body means that OPENVIDU_URL has the wrong path
 		return "", errSessionNotFound
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.Token == "" && resp.Type != "IPCAM":
+		return "", unexpected("no token")
 	}
-	if err == nil && resp.Token == "" && resp.Type != "IPCAM" {
-		err = unexpected("no token")
-	}
-	return resp.Token, err
+	return resp.Token, nil
 }
 
 // version returns OpenVidu's version. It is the cheapest call that checks the URL, the certificate and the secret.
 func (ov *openVidu) version(ctx context.Context) (string, error) {
 	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
-	if err == nil && resp.Version == "" {
-		err = unexpected("no version")
+	switch {
+	case err != nil:
+		return "", err
+	case resp.status != http.StatusOK:
+		return "", resp.failure()
+	case resp.Version == "":
+		return "", unexpected("no version")
 	}
-	return resp.Version, err
+	return resp.Version, nil
 }
 
-// response holds the fields used from OpenVidu's responses.
+// response holds what is used of OpenVidu's responses.
 type response struct {
 	status  int
-	empty   bool
+	empty   bool   // whether the body is empty
 	ID      string `json:"id"`
 	Token   string `json:"token"`
 	Type    string `json:"type"`
@@ -175,89 +190,105 @@ type response struct {
 	Error   string `json:"error"`
 }
 
-// failure returns the error for a status other than 200.
-func (r response) failure() error {
-	if r.status == http.StatusOK {
-		return nil
-	}
-	if r.status == http.StatusBadRequest && r.Error != "" { // as in every 400 of the API
+// failure returns the error for a status that the caller doesn't expect.
+func (r *response) failure() error {
+	switch {
+	// Every 400 of the API has an error field, and most have a message.
+	case r.status == http.StatusBadRequest && r.Error != "":
 		return invalidRequestError(strings.Join(strings.Fields(cmp.Or(r.Message, r.Error)), " "))
-	}
-	if r.status == http.StatusBadRequest || r.status == http.StatusNotFound || r.status/100 == 3 {
-		return errNoAPI // plain HTTP sent to an HTTPS port, an invalid path, a redirect to HTTPS
-	}
-	if r.status == http.StatusUnauthorized {
+	// An HTTPS port that received plain HTTP.
+	case r.status == http.StatusBadRequest:
+		return errNoAPI
+	// The wrong path.
+	case r.status == http.StatusNotFound:
+		return errNoAPI
+	// A redirect, usually to HTTPS.
+	case r.status/100 == 3:
+		return errNoAPI
+	case r.status == http.StatusUnauthorized:
 		return errCredentials
-	}
-	if r.status == http.StatusForbidden { // never because of the secret
+	// Never because of the secret: the wrong path on OpenVidu 2.32, or an address that OpenVidu's nginx doesn't allow.
+	case r.status == http.StatusForbidden:
 		return errForbidden
-	}
-	if r.status >= http.StatusInternalServerError {
+	case r.status >= http.StatusInternalServerError:
 		return openviduError(fmt.Sprintf("OpenVidu failed (status %d): check that it is running and see its log", r.status))
+	default:
+		return unexpected(fmt.Sprintf("status %d", r.status))
 	}
-	return unexpected(fmt.Sprintf("status %d", r.status))
 }
 
-// call sends a request to the API. It returns an error if the transport fails, the response is unusable or the status isn't 200;
-// for another status, it returns the response too.
-func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (response, error) {
+// call sends a request to the API and returns the response, whatever its status. It returns an error if there is no response,
+// or if a response with status 200 isn't JSON.
+func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
 	// A nil Idempotency-Key isn't sent, but lets the transport retry a POST if OpenVidu has just closed the connection.
 	req.Header["Idempotency-Key"] = nil
-	resp, err := ov.client.Do(req)
+	httpResp, err := ov.client.Do(req)
 	if err != nil {
-		return response{}, transportError(ctx, err)
+		return nil, transportError(ctx, err)
 	}
-	defer resp.Body.Close()
-	r := response{status: resp.StatusCode}
-	if r.status != http.StatusOK && r.status != http.StatusBadRequest && r.status != http.StatusNotFound {
-		return r, r.failure() // the body says no more than the status
+	defer httpResp.Body.Close()
+
+	resp := &response{status: httpResp.StatusCode}
+	switch resp.status {
+	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
+	default: // the body says no more than the status
+		return resp, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	text, err := io.ReadAll(io.LimitReader(httpResp.Body, maxResponse+1))
 	if err != nil {
-		return response{}, transportError(ctx, err)
+		return nil, transportError(ctx, err)
 	}
 	if len(text) > maxResponse {
-		return response{}, unexpected("larger than 1 MiB")
+		return nil, unexpected("larger than 1 MiB")
 	}
-	r.empty = len(text) == 0
-	if err := json.Unmarshal(text, &r); err != nil && r.status == http.StatusOK {
-		return response{}, fmt.Errorf("%w: %w", unexpected("not JSON"), err)
+	resp.empty = len(text) == 0
+	if err := json.Unmarshal(text, resp); err != nil && resp.status == http.StatusOK {
+		return nil, fmt.Errorf("%w: %w", unexpected("not JSON"), err)
 	}
-	return r, r.failure()
+	return resp, nil
 }
 
-// transportError classifies err, which ended a call early. It can't distinguish a timeout from a client's disconnection; fail can.
+// transportError returns the error for err, which ended a call with the given ctx before a response arrived.
 func transportError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	switch ctx.Err() {
+	case context.DeadlineExceeded:
 		return errTimeout
+	case context.Canceled:
+		return fmt.Errorf("client disconnected: %w", context.Canceled)
 	}
-	var (
-		kind        openviduError
-		certificate *tls.CertificateVerificationError
-		netErr      net.Error
-		op          *net.OpError
-	)
-	connecting := errors.As(err, &op) && slices.Contains([]string{"dial", "proxyconnect", "socks connect"}, op.Op)
+	op, isOp := errors.AsType[*net.OpError](err)
+	netErr, isNetErr := errors.AsType[net.Error](err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	var kind openviduError
 	switch {
-	case connecting, errors.As(err, &netErr) && netErr.Timeout(): // first, because a proxy may also have TLS problems
+	// This case is first because what fails may be the proxy's TLS, not OpenVidu's.
+	case isOp && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect"):
 		kind = errUnreachable
-	case errors.As(err, &certificate):
+	// The TLS handshake timed out.
+	case isNetErr && netErr.Timeout():
+		kind = errUnreachable
+	case isCertificate:
 		kind = errCertificate
 	case errors.Is(err, http.ErrSchemeMismatch):
 		kind = errNoAPI
-	case strings.Contains(err.Error(), ": tls: "): // most errors of crypto/tls have no exported type
+	// Most errors of crypto/tls have no exported type.
+	case strings.Contains(err.Error(), ": tls: "):
 		kind = errHandshake
-	case op != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case isOp, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		kind = errClosed
-	default: // err quotes the response, which may contain the session cookie
+	// net/http's error, which it doesn't export, if it notices the end of a connection, even a new one, between two requests.
+	case strings.HasSuffix(err.Error(), "http: server closed idle connection"):
+		kind = errClosed
+	// Without the cause: err quotes the response, which may contain the session cookie.
+	default:
 		return unexpected("invalid HTTP")
 	}
 	return fmt.Errorf("%w: %w", kind, err)
