@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -20,31 +21,33 @@ const (
 	statusClientClosedRequest = 499       // nginx's status for a client that disconnected; only the log shows it
 )
 
-// newHandler returns the handler for the frontend's API. It creates sessions and connections with ov and logs every request
-// and the cause of every 5xx. Pages of the given origins may read the responses; "*" means any origin.
+// newHandler returns the handler for the frontend's API. It creates sessions and connections with ov, and logs every request.
+// Pages from the given origins may read the responses; "*" means any origin.
 func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /api/sessions", handle(logger, func(r *http.Request, properties []byte) (string, error) {
+	mux.Handle("POST /api/sessions", handle(func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
 	}))
-	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(logger, func(r *http.Request, properties []byte) (string, error) {
+	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}))
-	return limitBody(logRequests(logger, cors(origins, mux)))
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: through it, net/http learns to delay closing
+	// the connection after an oversized body, so that the response arrives.
+	return http.MaxBytesHandler(logRequests(logger, cors(origins, readBody(mux))), maxBody)
 }
 
 // handle returns a handler that calls create with the properties in the request body and responds with the session ID or
 // token that create returns.
-func handle(logger *slog.Logger, create func(r *http.Request, properties []byte) (string, error)) http.Handler {
+func handle(create func(r *http.Request, properties []byte) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		properties, err := readProperties(r)
 		if err != nil {
-			fail(logger, w, r, err)
+			fail(w, r, err)
 			return
 		}
 		text, err := create(r, properties)
 		if err != nil {
-			fail(logger, w, r, err)
+			fail(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -62,11 +65,11 @@ type requestError struct {
 func (e requestError) Error() string { return e.text }
 
 // readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
-// if the body is empty. Its errors are, or wrap, a requestError.
+// if the body is empty.
 func readProperties(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, bodyError(err)
+		return nil, err
 	}
 	if len(body) == 0 {
 		return []byte("{}"), nil
@@ -80,19 +83,8 @@ func readProperties(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// bodyError returns the requestError for err, which occurred while the request body was read.
-func bodyError(err error) error {
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return requestError{http.StatusRequestTimeout, "timed out reading request body"}
-	}
-	return fmt.Errorf("%w: %w", requestError{http.StatusBadRequest, "cannot read request body"}, err)
-}
-
-// fail maps err to a status and message and responds with them. It logs errors with a 5xx status.
-func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+// fail maps err to a status and a message, responds with them, and adds err to the request's log line.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusInternalServerError, "internal server error: see the server's log"
 	unusable, isUnusable := errors.AsType[requestError](err)
 	invalid, isInvalid := errors.AsType[invalidRequestError](err)
@@ -111,10 +103,31 @@ func fail(logger *slog.Logger, w http.ResponseWriter, r *http.Request, err error
 	case isOpenVidu:
 		status, text = http.StatusBadGateway, openvidu.Error()
 	}
-	if status >= http.StatusInternalServerError {
-		logger.Error("request failed", "path", r.URL.Path, "error", err)
-	}
+	addLogAttr(r, slog.String("error", err.Error()))
 	http.Error(w, text, status)
+}
+
+// readBody reads the whole request body before next runs. If a response were sent earlier and the connection closed, as nginx
+// requests by default, the unread data would reset the connection, and the response could be lost (RFC 9112, section 9.6).
+func readBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			fail(w, r, requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)})
+			return
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			fail(w, r, requestError{http.StatusRequestTimeout, "timed out reading request body"})
+			return
+		}
+		if err != nil {
+			fail(w, r, fmt.Errorf("%w: %w", requestError{http.StatusBadRequest, "cannot read request body"}, err))
+			return
+		}
+		r = r.WithContext(r.Context()) // a copy, because a handler must not modify its request
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // cors adds CORS headers to every response, errors included, and responds to preflights
@@ -123,13 +136,17 @@ func cors(origins []string, next http.Handler) http.Handler {
 	anyOrigin := slices.Contains(origins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		if anyOrigin {
-			header.Set("Access-Control-Allow-Origin", "*")
-		} else {
+		origin := r.Header.Get("Origin")
+		if !anyOrigin {
 			header.Set("Vary", "Origin")
-			if origin := r.Header.Get("Origin"); slices.Contains(origins, origin) {
-				header.Set("Access-Control-Allow-Origin", origin)
-			}
+		}
+		switch {
+		case anyOrigin:
+			header.Set("Access-Control-Allow-Origin", "*")
+		case slices.Contains(origins, origin):
+			header.Set("Access-Control-Allow-Origin", origin)
+		case origin != "":
+			addLogAttr(r, slog.String("origin", origin)) // the browser won't let the page read the response
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
@@ -142,30 +159,49 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// limitBody limits request bodies to maxBody and reads what next leaves unread, because closing a connection with unread data
-// resets it and may lose the response (RFC 9112, section 9.6). It must be the outermost handler: net/http delays closing the
-// connection after an oversized body only if MaxBytesHandler is given net/http's own ResponseWriter.
-func limitBody(next http.Handler) http.Handler {
-	return http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r)
-		// If the connection stays open, net/http reads the rest. If the client expects 100 Continue, it hasn't sent the body.
-		if r.Close && r.Header.Get("Expect") == "" {
-			io.Copy(io.Discard, r.Body)
-		}
-	}), maxBody)
+// newLogger returns a logger that writes to w. It removes what clients may send, but no log should contain: tokens and the
+// credentials in a URL, in a path or in a property that OpenVidu's message quotes.
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+			if attr.Value.Kind() == slog.KindString {
+				attr.Value = slog.StringValue(secretPattern.ReplaceAllString(attr.Value.String(), "[removed]"))
+			}
+			return attr
+		},
+	}))
 }
 
-// logRequests logs every request and the status of its response.
+// secretPattern matches tokens and the credentials in a URL.
+var secretPattern = regexp.MustCompile(`(?s)tok_\w*|//.*@`)
+
+// logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
+type logAttrsKey struct{}
+
+// addLogAttr adds attr to the log line of r, which must have passed through logRequests.
+func addLogAttr(r *http.Request, attr slog.Attr) {
+	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
+	*attrs = append(*attrs, attr)
+}
+
+// logRequests logs a line for every request, with the attributes that next adds. A 5xx is an error.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{w, http.StatusOK}
-		next.ServeHTTP(recorder, r)
-		logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		var added []slog.Attr
+		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
+		level := slog.LevelInfo
+		if recorder.status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		attrs := []slog.Attr{
 			slog.String("method", r.Method),
 			slog.String("path", r.URL.Path),
 			slog.Int("status", recorder.status),
-			slog.Duration("duration", time.Since(start)))
+			slog.Duration("duration", time.Since(start)),
+		}
+		logger.LogAttrs(r.Context(), level, "request", append(attrs, added...)...)
 	})
 }
 

@@ -8,18 +8,19 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
-	"path"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -29,334 +30,505 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
+	"unicode/utf8"
 )
 
-const sessionsPath, connectionsPath = "/api/sessions", "/api/sessions/SessionA/connections"
-
-// TestMain runs the program itself if a test started this binary as the program.
+// TestMain runs main instead of the tests if a test started this binary as the program.
 func TestMain(m *testing.M) {
 	if os.Getenv("OPENVIDU_TEST_MAIN") != "" {
 		main()
 		return
 	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		os.Unsetenv(name) // tests use the loopback interface only
+	}
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 64 // for the benchmarks
 	os.Exit(m.Run())
 }
 
-// Each row is a request, OpenVidu's response (nil if OpenVidu must not be called) and what the client gets.
+// endpoint is a path of this server and the path of OpenVidu that it calls.
+type endpoint struct{ path, openviduPath string }
+
+var (
+	session    = endpoint{"/api/sessions", "/openvidu/api/sessions"}
+	connection = endpoint{"/api/sessions/SessionA/connections", "/openvidu/api/sessions/SessionA/connection"}
+)
+
+// Every response of OpenVidu becomes the right response to the client, and a log line that explains it.
 func TestRequests(t *testing.T) {
 	const (
 		notObject   = "400 request body must be a JSON object"
 		notString   = "400 customSessionId must be a string"
-		notFound    = "404 session not found: create it first with POST /api/sessions"
-		unknownPath = "404 404 page not found"
-		notAllowed  = "405 Method Not Allowed"
-		tooLarge    = "413 request body exceeds 100 KiB"
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
-		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port)"
 		notJSON     = "502 unexpected response from OpenVidu (not JSON): check OPENVIDU_URL"
+		invalidHTTP = "502 unexpected response from OpenVidu (invalid HTTP): check OPENVIDU_URL"
+		status409   = "502 unexpected response from OpenVidu (status 409): check OPENVIDU_URL"
+		noID        = "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL"
+		noToken     = "502 unexpected response from OpenVidu (no token): check OPENVIDU_URL"
+		tooLarge    = "502 unexpected response from OpenVidu (larger than 1 MiB): check OPENVIDU_URL"
+		status500   = "502 OpenVidu failed (status 500): check that it is running and see its log"
+		status503   = "502 OpenVidu failed (status 503): check that it is running and see its log"
 		closed      = "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
-		timedOut    = "504 OpenVidu timed out: try again"
-		internal    = "500 internal server error: see the server's log"
+		sessionA    = `{"customSessionId":"SessionA"}`
+		strange     = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
+		plainHTTP   = "Client sent an HTTP request to an HTTPS server.\n"
+		chunked     = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		twoLines    = `{"error":"Bad Request","message":"one\r\n\ttwo"}`
 	)
-	unexpected := func(what string) string {
-		return "502 unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL"
-	}
-	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	spaces := func(n int) string { return strings.Repeat(" ", n) }
 	checkLeaks(t)
-	type test struct {
-		name, request string // method, path and, optionally, body
-		response      http.HandlerFunc
-		want          string // status and text
-	}
-	tests := []test{
-		{"session", `POST /api/sessions {"customSessionId":"SessionA"}`, respond(200, sessionResponse), "200 SessionA"},
-		{"session without a body", `POST /api/sessions`, respond(200, sessionResponse), "200 SessionA"},
-		{"session that is already open", `POST /api/sessions {"customSessionId":"SessionA"}`, respond(409, ""), "200 SessionA"},
-		{"body is passed on unchanged", "POST /api/sessions  {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n", respond(200, sessionResponse), "200 SessionA"},
-		{"duplicate customSessionId: the last one wins", `POST /api/sessions {"customSessionId":"A","customSessionId":"B"}`, respond(409, ""), "200 B"},
-		{"escapes in the name customSessionId", `POST /api/sessions {"custom\u0053essionId":"A"}`, respond(409, ""), "200 A"},
-		{"the name customSessionId is case-sensitive", `POST /api/sessions {"CustomSessionId":"A"}`, respond(409, ""), unexpected("status 409")},
-		{"null as customSessionId", `POST /api/sessions {"customSessionId":null}`, respond(200, sessionResponse), "200 SessionA"},
-		{"unexpected 409 for a session without customSessionId", `POST /api/sessions {"customSessionId":null}`, respond(409, ""), unexpected("status 409")},
-		{"connection", `POST /api/sessions/SessionA/connections {"role":"PUBLISHER"}`, respond(200, connectionResponse), "200 " + token},
-		{"connection without a body", `POST /api/sessions/SessionA/connections`, respond(200, connectionResponse), "200 " + token},
-		{"connections have no customSessionId", `POST /api/sessions/SessionA/connections {"customSessionId":5}`, respond(200, connectionResponse), "200 " + token},
-		{"IP camera, which needs no token", `POST /api/sessions/SessionA/connections {"type":"IPCAM"}`, respond(200, ipcamResponse), "200 "},
-		{"query is neither passed on nor logged", `POST /api/sessions/ses_aB0-9/connections?a=hidden`, respond(200, connectionResponse), "200 " + token},
-		{"body of 100 KiB", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-2), respond(200, connectionResponse), "200 " + token},
-		{"longest session ID", "POST /api/sessions/" + strings.Repeat("a", maxSessionID) + "/connections", respond(200, connectionResponse), "200 " + token},
-		{"body of 100 KiB plus one byte", "POST /api/sessions/SessionA/connections {}" + spaces(maxBody-1), nil, tooLarge},
-		{"malformed JSON", "POST /api/sessions {bad", nil, notObject},
-		{"JSON array", "POST /api/sessions []", nil, notObject},
-		{"JSON null", "POST /api/sessions null", nil, notObject},
-		{"two JSON objects", "POST /api/sessions/SessionA/connections {} {}", nil, notObject},
-		{"only white space", "POST /api/sessions/SessionA/connections  \n", nil, notObject},
-		{"connection body that isn't UTF-8", "POST /api/sessions/SessionA/connections {\"data\":\"\xc3\"}", nil, "400 request body must be UTF-8"},
-		{"number as customSessionId", `POST /api/sessions {"customSessionId":5}`, nil, notString},
-		{"array as the last customSessionId", `POST /api/sessions {"customSessionId":"A","customSessionId":[]}`, nil, notString},
-		{"internal error", "POST /api/sessions", nil, internal},
-		{"session ID too long for Tomcat", "POST /api/sessions/" + strings.Repeat("a", maxSessionID+1) + "/connections", nil, notFound},
-		{"unknown path", "POST /api/session", nil, unknownPath},
-		{"double slash", "POST /api//sessions", nil, "307 "},
-		{"method not allowed", "GET /api/sessions", nil, notAllowed},
-		{"OPTIONS that isn't a preflight", "OPTIONS /api/sessions", nil, notAllowed},
-		{"invalid property", `POST /api/sessions/SessionA/connections {"role":"BOSS"}`, respond(400, invalidResponse), "400 Parameter role BOSS is not defined"},
-		{"message of several lines", "POST /api/sessions/SessionA/connections", respond(400, `{"error":"Bad Request","message":"one\r\n\ttwo"}`), "400 one two"},
-		{"400 without a message", "POST /api/sessions", respond(400, malformedResponse), "400 Bad Request"},
-		{"400 from Tomcat", "POST /api/sessions", respond(400, htmlResponse), noAPI},
-		{"400 from an HTTPS port", "POST /api/sessions/SessionA/connections", respond(400, "Client sent an HTTP request to an HTTPS server.\n"), noAPI},
-		{"401", "POST /api/sessions", respond(401, unauthorizedResponse), credentials},
-		{"401 for a connection, without a body", "POST /api/sessions/SessionA/connections", respond(401, ""), credentials},
-		{"403 from OpenVidu 2.32", "POST /api/sessions", respond(403, ""), forbidden},
-		{"403 from nginx", "POST /api/sessions/SessionA/connections", respond(403, htmlResponse), forbidden},
-		{"unknown session", "POST /api/sessions/SessionA/connections", respond(404, ""), notFound},
-		{"404 with a body for a connection", "POST /api/sessions/SessionA/connections", respond(404, notFoundResponse), noAPI},
-		{"404 for a session", "POST /api/sessions", respond(404, notFoundResponse), noAPI},
-		{"empty 404 for a session", "POST /api/sessions", respond(404, ""), noAPI},
-		{"redirect to HTTPS", "POST /api/sessions", http.RedirectHandler("/", 301).ServeHTTP, noAPI},
-		{"unexpected 409 for a connection", `POST /api/sessions/SessionA/connections {"customSessionId":"A"}`, respond(409, ""), unexpected("status 409")},
-		{"500", "POST /api/sessions/SessionA/connections", respond(500, internalResponse), "502 OpenVidu failed (status 500): check that it is running and see its log"},
-		{"503 from nginx", "POST /api/sessions/SessionA/connections", respond(503, htmlResponse), "502 OpenVidu failed (status 503): check that it is running and see its log"},
-		{"response that isn't JSON", "POST /api/sessions", respond(200, htmlResponse), notJSON},
-		{"empty response", "POST /api/sessions/SessionA/connections", respond(200, ""), notJSON},
-		{"response without a session ID", "POST /api/sessions", respond(200, configResponse), unexpected("no session ID")},
-		{"response without a token", "POST /api/sessions/SessionA/connections", respond(200, sessionResponse), unexpected("no token")},
-		{"response of 1 MiB", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse-len(sessionResponse))), "200 SessionA"},
-		{"response of 1 MiB plus one byte", "POST /api/sessions", respond(200, sessionResponse+spaces(maxResponse+1-len(sessionResponse))), unexpected("larger than 1 MiB")},
-		{"connection reset", "POST /api/sessions", reset, closed},
-		{"no response", "POST /api/sessions", write(""), closed},
-		{"truncated body", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), closed},
-		{"invalid chunk", "POST /api/sessions", write(chunked + "x\r\n" + token), unexpected("invalid HTTP")},
-		{"invalid header", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), unexpected("invalid HTTP")},
-		{"header of 65 KiB", "POST /api/sessions", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), unexpected("invalid HTTP")},
-		{"101 that never ends", "POST /api/sessions", hang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), unexpected("status 101")},
-		{"500 that never ends", "POST /api/sessions", hang("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\n"), "502 OpenVidu failed (status 500): check that it is running and see its log"},
-		{"response that never ends", "POST /api/sessions", hang("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), timedOut},
-		{"response that never starts", "POST /api/sessions", hang(""), timedOut},
-	}
-	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%5Cb", "a%25", "a%00", "a%0A", "a%20b", "a%FF", "%C3%B3"} {
-		tests = append(tests, test{"session ID " + id, "POST /api/sessions/" + id + "/connections", nil, notFound})
-	}
-	for _, tt := range tests {
+	for _, tt := range []struct {
+		name     string
+		endpoint endpoint
+		body     string
+		response http.HandlerFunc // nil if OpenVidu must not be called
+		want     string           // status and text
+	}{
+		{"session", session, sessionA, respond(200, sessionResponse), "200 SessionA"},
+		{"session without a body", session, "", respond(200, sessionResponse), "200 SessionA"},
+		{"session that is already open", session, sessionA, respond(409, ""), "200 SessionA"},
+		{"body is passed on unchanged", session, strange, respond(200, sessionResponse), "200 SessionA"},
+		{"last customSessionId counts", session, `{"customSessionId":"A","customSessionId":"B"}`, respond(409, ""), "200 B"},
+		{"escapes in the name customSessionId", session, `{"custom\u0053essionId":"A"}`, respond(409, ""), "200 A"},
+		{"the name customSessionId is case-sensitive", session, `{"CustomSessionId":"A"}`, respond(409, ""), status409},
+		{"null as customSessionId", session, `{"customSessionId":null}`, respond(200, sessionResponse), "200 SessionA"},
+		{"409 without a customSessionId", session, `{"customSessionId":null}`, respond(409, ""), status409},
+		{"connection", connection, `{"role":"PUBLISHER"}`, respond(200, connectionResponse), "200 " + token},
+		{"connection without a body", connection, "", respond(200, connectionResponse), "200 " + token},
+		{"connections have no customSessionId", connection, `{"customSessionId":5}`, respond(200, connectionResponse), "200 " + token},
+		{"IP camera, which needs no token", connection, `{"type":"IPCAM"}`, respond(200, ipcamResponse), "200 "},
+		{"body of 100 KiB", connection, "{}" + spaces(100*1024-2), respond(200, connectionResponse), "200 " + token},
+
+		{"body of 100 KiB and a byte", connection, "{}" + spaces(100*1024-1), nil, "413 request body exceeds 100 KiB"},
+		{"malformed JSON", session, "{bad", nil, notObject},
+		{"JSON array", session, "[]", nil, notObject},
+		{"JSON null", session, "null", nil, notObject},
+		{"two JSON objects", connection, "{} {}", nil, notObject},
+		{"only white space", connection, " \n", nil, notObject},
+		{"body that isn't UTF-8", connection, "{\"data\":\"\xc3\"}", nil, "400 request body must be UTF-8"},
+		{"number as customSessionId", session, `{"customSessionId":5}`, nil, notString},
+		{"array as the last customSessionId", session, `{"customSessionId":"A","customSessionId":[]}`, nil, notString},
+
+		{"invalid property", connection, `{"role":"BOSS"}`, respond(400, invalidResponse), "400 Parameter role BOSS is not defined"},
+		{"message of two lines", connection, "", respond(400, twoLines), "400 one two"},
+		{"400 without a message", session, "", respond(400, malformedResponse), "400 Bad Request"},
+		{"400 from Tomcat", session, "", respond(400, htmlResponse), noAPI},
+		{"400 from an HTTPS port", connection, "", respond(400, plainHTTP), noAPI},
+		{"wrong secret", session, "", respond(401, unauthorizedResponse), credentials},
+		{"wrong secret, OpenVidu 2.32", connection, "", respond(401, ""), credentials},
+		{"wrong path, OpenVidu 2.32", session, "", respond(403, ""), forbidden},
+		{"403 from nginx", connection, "", respond(403, htmlResponse), forbidden},
+		{"unknown session", connection, "", respond(404, ""), "404 session not found: create it first with POST /api/sessions"},
+		{"wrong path for a connection", connection, "", respond(404, notFoundResponse), noAPI},
+		{"wrong path for a session", session, "", respond(404, notFoundResponse), noAPI},
+		{"empty 404 for a session", session, "", respond(404, ""), noAPI},
+		{"redirect to HTTPS", session, "", http.RedirectHandler("/", http.StatusMovedPermanently).ServeHTTP, noAPI},
+		{"409 for a connection", connection, sessionA, respond(409, ""), status409},
+		{"500", connection, "", respond(500, internalResponse), status500},
+		{"503 from nginx", connection, "", respond(503, htmlResponse), status503},
+		{"HTML from another server", session, "", respond(200, htmlResponse), notJSON},
+		{"empty response", connection, "", respond(200, ""), notJSON},
+		{"response without a session ID", session, "", respond(200, configResponse), noID},
+		{"response without a token", connection, "", respond(200, sessionResponse), noToken},
+		{"response of 1 MiB", session, "", respond(200, sessionResponse+spaces(1<<20-len(sessionResponse))), "200 SessionA"},
+		{"response of 1 MiB and a byte", session, "", respond(200, sessionResponse+spaces(1<<20+1-len(sessionResponse))), tooLarge},
+		{"connection reset", session, "", reset, closed},
+		{"no response", session, "", write(""), closed},
+		{"truncated body", session, "", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), closed},
+		{"invalid chunk", session, "", write(chunked + "x\r\n" + token), invalidHTTP},
+		{"invalid header", session, "", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), invalidHTTP},
+		{"header of 65 KiB", session, "", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), invalidHTTP},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			fake := startFake(t, tt.response)
-			s := startServer(t, fake.URL, func(s *testServer) {
-				switch tt.want {
-				case timedOut:
-					s.ov.timeout = 500 * time.Millisecond
-				case internal:
-					s.ov.api = "://"
-				}
-			})
-			method, path, _ := strings.Cut(tt.request, " ")
-			path, body, _ := strings.Cut(path, " ")
-			resp, text := send(t, method, s.URL+path, body, http.Header{"Origin": {"null"}})
-
-			check(t, "response", fmt.Sprint(resp.StatusCode, " ", strings.TrimSuffix(text, "\n")), tt.want)
-			wantRequest := ""
+			s := startServer(t, fake.URL)
+			resp, text := send(t, "POST", s.URL+tt.endpoint.path, tt.body, http.Header{})
+			check(t, "response", resp.Status[:3]+" "+text, tt.want)
+			var wantRequests []string
 			if tt.response != nil {
-				path, _, _ := strings.Cut(path, "?")
-				wantRequest = "POST /openvidu" + strings.Replace(path, "/connections", "/connection", 1) + " " + cmp.Or(body, "{}")
+				wantRequests = []string{"POST " + tt.endpoint.openviduPath + " " + cmp.Or(tt.body, "{}")}
 			}
-			check(t, "request to OpenVidu", strings.Join(fake.received(), ", "), wantRequest)
-			wantLog := fmt.Sprintf("msg=request method=%s path=.* status=%d duration=.*\n$", method, resp.StatusCode)
+			check(t, "requests to OpenVidu", fake.received(), wantRequests)
+			checkHeader(t, resp, "Content-Type", "text/plain; charset=utf-8")
+			checkHeader(t, resp, "X-Content-Type-Options", "nosniff")
+			checkHeader(t, resp, "Access-Control-Allow-Origin", "*")
+			checkHeader(t, resp, "Access-Control-Allow-Credentials", "")
+			checkHeader(t, resp, "Set-Cookie", "")
+			checkHeader(t, resp, "WWW-Authenticate", "")
+
+			wantLevel, wantError := "INFO", ""
 			if resp.StatusCode >= 500 {
-				wantLog = "level=ERROR msg=\"request failed\" path=.* error=.*\n.* " + wantLog
+				wantLevel = "ERROR"
 			}
-			if log := s.log.String(); !regexp.MustCompile("^time=.* "+wantLog).MatchString(log) || strings.Count(log, "msg=request ") != 1 {
-				t.Errorf("got log\n%.2000s\nwant %s", log, wantLog)
+			if resp.StatusCode >= 400 {
+				wantError = ` error="` + regexp.QuoteMeta(text) + `.*"`
 			}
-			wantHeader := map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "", "Set-Cookie": "", "Www-Authenticate": "",
-				"Location": map[int]string{307: sessionsPath}[resp.StatusCode], "Allow": map[int]string{405: "POST"}[resp.StatusCode]}
-			if resp.StatusCode != 307 {
-				wantHeader["Content-Type"], wantHeader["X-Content-Type-Options"] = "text/plain; charset=utf-8", "nosniff"
-			}
-			checkHeader(t, resp, wantHeader)
+			checkLog(t, s.log, fmt.Sprintf(`^time=\S+ level=%s msg=request method=POST path=%s status=%d duration=\S+%s\n$`,
+				wantLevel, tt.endpoint.path, resp.StatusCode, wantError))
 		})
+	}
+}
+
+// The ServeMux responds to other methods and paths, with the headers of CORS, and the log shows them.
+func TestRoutes(t *testing.T) {
+	fake := startFake(t, nil)
+	for _, tt := range []struct {
+		method, path                  string
+		want, wantAllow, wantLocation string
+	}{
+		{"POST", "/api/session", "404 404 page not found", "", ""},
+		{"POST", "/api/sessions/", "404 404 page not found", "", ""},
+		{"GET", "/api/sessions", "405 Method Not Allowed", "POST", ""},
+		{"GET", "/api/sessions/SessionA/connections", "405 Method Not Allowed", "POST", ""},
+		{"OPTIONS", "/api/sessions", "405 Method Not Allowed", "POST", ""}, // not a preflight
+		{"POST", "/api//sessions", "307 ", "", "/api/sessions"},
+	} {
+		s := startServer(t, fake.URL)
+		resp, text := send(t, tt.method, s.URL+tt.path, "", http.Header{})
+		check(t, tt.method+" "+tt.path, resp.Status[:3]+" "+text, tt.want)
+		checkHeader(t, resp, "Allow", tt.wantAllow)
+		checkHeader(t, resp, "Location", tt.wantLocation)
+		checkHeader(t, resp, "Access-Control-Allow-Origin", "*")
+		checkLog(t, s.log, fmt.Sprintf("^time=\\S+ level=INFO msg=request method=%s path=%s status=%s duration=\\S+\n$", tt.method, tt.path, tt.want[:3]))
+	}
+	check(t, "requests to OpenVidu", fake.received(), nil)
+}
+
+// Only the IDs that a session can have reach OpenVidu. The longest has 7 KiB.
+func TestSessionIDs(t *testing.T) {
+	fake := startFake(t, respond(200, connectionResponse))
+	s := startServer(t, fake.URL)
+	long := strings.Repeat("a", 7*1024)
+	for _, id := range []string{"ses_aB0-9", "-", "_", long} {
+		check(t, "response for "+id, post(t, s.URL+"/api/sessions/"+id+"/connections", ""), "200 "+token)
+		check(t, "request to OpenVidu", fake.received(), []string{"POST /openvidu/api/sessions/" + id + "/connection {}"})
+	}
+	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%5Cb", "a%25", "a%00", "a%0A", "a%20b", "a%FF", "%C3%B3", long + "a"} {
+		got := post(t, s.URL+"/api/sessions/"+id+"/connections", "")
+		check(t, "response for "+id, got, "404 session not found: create it first with POST /api/sessions")
+	}
+	check(t, "requests to OpenVidu", fake.received(), nil)
+}
+
+// For a 5xx, the log shows the cause, unless it quotes the response, which may contain the session cookie.
+func TestCauses(t *testing.T) {
+	closed := startFake(t, nil)
+	closed.Close()
+	for _, tt := range []struct {
+		name, openviduURL, wantLog string
+	}{
+		{"OpenVidu is down", closed.URL, `error="cannot reach OpenVidu: .*: dial tcp 127.0.0.1:\d+: `},
+		{"HTML", startFake(t, respond(200, htmlResponse)).URL, `error="unexpected response .* \(not JSON\): .*: invalid character '<'`},
+		{"connection closed", startFake(t, write("")).URL, `error="OpenVidu closed the connection: .*: Post .*: EOF"`},
+		{"invalid header", startFake(t, write("HTTP/1.1 200 OK\r\nSet-Cookie "+cookie+"\r\n\r\n")).URL, `: check OPENVIDU_URL"\n`},
+	} {
+		s := startServer(t, tt.openviduURL)
+		post(t, s.URL+session.path, "")
+		checkLog(t, s.log, "level=ERROR .* status=502 .*"+tt.wantLog)
+	}
+
+	s := startServer(t, "http://localhost")
+	s.ov.api = "://" // a bug
+	check(t, "internal error", post(t, s.URL+session.path, ""), "500 internal server error: see the server's log")
+	checkLog(t, s.log, `level=ERROR .* status=500 .* error="parse .*missing protocol scheme"`)
+}
+
+// A response without an end is read up to 1 MiB, not until the call times out.
+func TestEndlessResponse(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	s := startServer(t, startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		for sent.Load() < 256<<20 {
+			n, err := w.Write(make([]byte, 1<<20))
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}).URL)
+	check(t, "response", post(t, s.URL+session.path, ""), "502 unexpected response from OpenVidu (larger than 1 MiB): check OPENVIDU_URL")
+	if got := sent.Load(); got > 64<<20 { // the operating system buffers some
+		t.Errorf("got %d MiB of the response read, want 1 MiB", got>>20)
 	}
 }
 
 // Requests go to the path of OpenVidu's API with the credentials and OpenVidu's cookies, but without the client's headers.
 func TestOpenViduRequests(t *testing.T) {
-	setCookie := []string{"", "OVJSESSIONID=1; Path=/; HttpOnly", "", "OVJSESSIONID=2; Path=/; HttpOnly", "route=a; Path=/", "OVJSESSIONID=; Path=/; Max-Age=0", ""}
-	wantCookie := []string{"", "", "OVJSESSIONID=1", "OVJSESSIONID=1", "OVJSESSIONID=2", "OVJSESSIONID=2; route=a", "route=a"}
-	for suffix, wantPath := range map[string]string{
-		"":            "/openvidu/api",
-		"/":           "/openvidu/api",
-		"//":          "/openvidu/api",
-		"/?":          "/openvidu/api",
-		"/a/b":        "/a/b/openvidu/api",
-		"/a%2Fb/?q#f": "/a%2Fb/openvidu/api",
+	for _, tt := range []struct{ suffix, wantPath string }{
+		{"", "/openvidu/api"},
+		{"/", "/openvidu/api"},
+		{"//", "/openvidu/api"},
+		{"/a/b", "/a/b/openvidu/api"},
+		{"/a%2Fb/", "/a%2Fb/openvidu/api"},
 	} {
-		var i int
-		fake := startFake(t, func(w http.ResponseWriter, r *http.Request) {
-			if setCookie[i] != "" {
-				w.Header().Set("Set-Cookie", setCookie[i])
-			}
-			io.WriteString(w, connectionResponse)
-		})
-		s := startServer(t, strings.Replace(fake.URL, "http://", "http://user:password@", 1)+suffix)
-		for i = range setCookie {
-			resp, text := send(t, "POST", s.URL+connectionsPath, `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
-				"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}})
-			check(t, "token", text, token)
-			checkHeader(t, resp, map[string]string{"Set-Cookie": ""})
-			r := fake.requests[i]
-			check(t, "path for "+suffix, r.RequestURI, wantPath+"/sessions/SessionA/connection")
-			r.Header.Del("User-Agent") // Go's own
-			want := http.Header{"Authorization": {"Basic " + basic}, "Content-Type": {"application/json"}, "Content-Length": {"7"}}
-			if wantCookie[i] != "" {
-				want.Set("Cookie", wantCookie[i])
-			}
-			check(t, fmt.Sprint("header of request ", i), fmt.Sprint(r.Header), fmt.Sprint(want))
+		fake := startFake(t, respond(200, connectionResponse))
+		s := startServer(t, fake.URL+tt.suffix)
+		send(t, "POST", s.URL+connection.path+"?a=b", `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
+			"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}, "Origin": {"http://a"}})
+		got := fake.requests[0]
+		check(t, "path for "+fake.URL+tt.suffix, got.RequestURI, tt.wantPath+"/sessions/SessionA/connection")
+		got.Header.Del("User-Agent") // Go's own
+		check(t, "header", got.Header, http.Header{"Authorization": {"Basic " + basic}, "Content-Type": {"application/json"}, "Content-Length": {"7"}})
+	}
+}
+
+// OpenVidu's cookies, which spare it the check of the secret, are kept and sent back.
+func TestCookies(t *testing.T) {
+	var setCookie string
+	fake := startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Set-Cookie"] = []string{setCookie}
+		io.WriteString(w, connectionResponse)
+	})
+	s := startServer(t, fake.URL)
+	for i, tt := range []struct{ wantCookie, setCookie string }{
+		{"", "OVJSESSIONID=1; Path=/; HttpOnly"},
+		{"OVJSESSIONID=1", ""},
+		{"OVJSESSIONID=1", "OVJSESSIONID=2; Path=/; HttpOnly"},
+		{"OVJSESSIONID=2", "route=a; Path=/"},
+		{"OVJSESSIONID=2; route=a", "OVJSESSIONID=; Path=/; Max-Age=0"},
+		{"route=a", ""},
+	} {
+		setCookie = tt.setCookie
+		post(t, s.URL+connection.path, "")
+		check(t, fmt.Sprint("cookie of request ", i), fake.requests[i].Header.Get("Cookie"), tt.wantCookie)
+	}
+}
+
+// Pages from the allowed origins can read every response. The log shows the origin of a page that can't.
+func TestCORS(t *testing.T) {
+	list := []string{"https://example.com", "http://localhost:8080"}
+	for _, tt := range []struct {
+		allowed, origins    []string // several origins with the same result
+		wantAllow, wantVary string
+		wantLogged          bool
+	}{
+		{allowed: list, origins: []string{"https://example.com"}, wantAllow: "https://example.com", wantVary: "Origin"},
+		{allowed: list, origins: []string{"http://localhost:8080"}, wantAllow: "http://localhost:8080", wantVary: "Origin"},
+		{allowed: list, origins: []string{""}, wantVary: "Origin"},
+		{allowed: list, wantVary: "Origin", wantLogged: true, origins: []string{"null", "http://example.com", "http://localhost:80",
+			"https://example.com.evil.org", "https://a.example.com", "https://EXAMPLE.com", "https://example.com,http://localhost:8080"}},
+		{allowed: []string{"*"}, origins: []string{"", "null", "https://example.com", "http://localhost:8080"}, wantAllow: "*"},
+	} {
+		for _, origin := range tt.origins {
+			t.Run(fmt.Sprintf("origin %q, allowed %q", origin, tt.allowed), func(t *testing.T) {
+				t.Parallel()
+				fake := startFake(t, respond(200, sessionResponse))
+				for _, request := range []struct {
+					method, path, want string
+					preflight          bool
+				}{
+					{"POST", "/api/sessions", "200 SessionA", false},
+					{"POST", "/nowhere", "404 404 page not found", false},
+					{"OPTIONS", "/api/sessions", "204 ", true},
+					{"OPTIONS", "/api/sessions/SessionA/connections", "204 ", true},
+					{"OPTIONS", "/nowhere", "204 ", true},
+				} {
+					s := startServer(t, fake.URL, func(s *testServer) { s.origins = tt.allowed })
+					header := http.Header{"Origin": {origin}}
+					wantMethods, wantHeaders, wantMaxAge := "", "", ""
+					if request.preflight {
+						header.Set("Access-Control-Request-Method", "POST")
+						header.Set("Access-Control-Request-Headers", "content-type, x-a")
+						wantMethods, wantHeaders, wantMaxAge = "POST", "content-type, x-a", "7200"
+					}
+					resp, text := send(t, request.method, s.URL+request.path, "", header)
+					check(t, request.method+" "+request.path, resp.Status[:3]+" "+text, request.want)
+					checkHeader(t, resp, "Access-Control-Allow-Origin", tt.wantAllow)
+					checkHeader(t, resp, "Vary", tt.wantVary)
+					checkHeader(t, resp, "Access-Control-Allow-Methods", wantMethods)
+					checkHeader(t, resp, "Access-Control-Allow-Headers", wantHeaders)
+					checkHeader(t, resp, "Access-Control-Max-Age", wantMaxAge)
+					wantOrigin := ""
+					if tt.wantLogged {
+						wantOrigin = ` origin="?` + regexp.QuoteMeta(origin) + `"?`
+					}
+					checkLog(t, s.log, fmt.Sprintf(`level=INFO msg=request method=%s path=%s status=%s duration=\S+%s\n$`,
+						request.method, request.path, request.want[:3], wantOrigin))
+				}
+				check(t, "requests to OpenVidu", fake.received(), []string{"POST /openvidu/api/sessions {}"})
+			})
 		}
 	}
 }
 
-func TestCORS(t *testing.T) {
-	list := []string{"https://example.com", "http://localhost:8080"}
-	others := []string{"", "null", "http://example.com", "http://localhost:80", "https://example.com.evil.org", "https://a.example.com", "https://EXAMPLE.com",
-		"https://example.com,http://localhost:8080"}
-	type test struct {
-		origins                     []string
-		origin, wantAllow, wantVary string
+// The log never contains a token or the credentials in a URL, wherever a client sends them.
+func TestSecretsInRequests(t *testing.T) {
+	const message = `{"error":"Bad Request","message":"Illegal character in authority: rtsp://user:hidden /@a@camera tok_JVdW1bGdeuMy0dM1"}`
+	s := startServer(t, startFake(t, respond(400, message)).URL, func(s *testServer) { s.origins = []string{"https://a"} })
+	for _, path := range []string{"/api/sessions", "/tok_JVdW1bGdeuMy0dM1", "/api/sessions/tok_JVdW1bGdeuMy0dM1/connections",
+		"/api/sessions/wss:%2F%2Flocalhost:4443%3FsessionId=A&token=tok_JVdW1bGdeuMy0dM1/connections", "/https:%2F%2Fuser:hidden%0A@host"} {
+		send(t, "POST", s.URL+path, "", http.Header{"Origin": {"https://user:hidden@host"}})
 	}
-	tests := []test{{list, list[0], list[0], "Origin"}, {list, list[1], list[1], "Origin"}, {[]string{"*"}, list[0], "*", ""}}
-	for _, other := range others {
-		tests = append(tests, test{list, other, "", "Origin"}, test{[]string{"*"}, other, "*", ""})
-	}
-	for _, tt := range tests {
-		t.Run(fmt.Sprintf("origin %q, allowed %q", tt.origin, tt.origins), func(t *testing.T) {
-			t.Parallel()
-			fake := startFake(t, respond(200, sessionResponse))
-			s := startServer(t, fake.URL, func(s *testServer) { s.origins = tt.origins })
-			for request, wantStatus := range map[string]string{
-				"POST /api/sessions":         "200",
-				"POST /nowhere":              "404",
-				"OPTIONS /api/sessions":      "204",
-				"OPTIONS " + connectionsPath: "204",
-				"OPTIONS /nowhere":           "204",
-			} {
-				method, path, _ := strings.Cut(request, " ")
-				header := http.Header{"Origin": {tt.origin}, "Access-Control-Request-Headers": {"content-type, x-a"}}
-				want := map[string]string{"Access-Control-Allow-Origin": tt.wantAllow, "Vary": tt.wantVary, "Access-Control-Allow-Methods": ""}
-				if method == "OPTIONS" {
-					header["Access-Control-Request-Method"] = []string{"POST"}
-					want["Access-Control-Allow-Methods"], want["Access-Control-Allow-Headers"], want["Access-Control-Max-Age"] = "POST", "content-type, x-a", "7200"
-				}
-				resp, text := send(t, method, s.URL+path, "", header)
-				check(t, "status of "+request, resp.Status[:3], wantStatus)
-				check(t, "empty text of "+request, fmt.Sprint(text == ""), fmt.Sprint(method == "OPTIONS"))
-				checkHeader(t, resp, want)
-			}
-			check(t, "requests to OpenVidu, without preflights", strings.Join(fake.received(), ", "), "POST /openvidu/api/sessions {}")
-		})
-	}
+	send(t, "tok_JVdW1bGdeuMy0dM1", s.URL, "", http.Header{})
+	checkLog(t, s.log, `status=400 .* origin=https:\[removed]host error="Illegal character in authority: rtsp:\[removed]camera \[removed]"`)
+	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 6) // and startServer checks them for secrets
 }
 
 func TestSettings(t *testing.T) {
-	const (
-		invalidPort    = "SERVER_PORT: must be a number from 0 to 65535"
-		invalidURL     = "OPENVIDU_URL: must be an http or https URL with a host, such as http://localhost:4443/"
-		invalidVerify  = "OPENVIDU_TLS_SKIP_VERIFY: must be true or false"
-		invalidOrigins = "CORS_ALLOWED_ORIGINS: must be * or comma-separated origins such as https://example.com,http://localhost:8080 " +
-			"(lower case, no path or trailing slash, no default port, non-ASCII hosts as xn--…); "
-	)
-	tests := map[string][]string{ // from expected settings or error to inputs: environment|.env
-		"5000 http://localhost:4443/ MY_SECRET false [*]": {"|"},
-		"0 http://localhost:4443/ MY_SECRET false [*]":    {"SERVER_PORT=0|"},
-		"5000 http://localhost:4443/ env false [*]":       {"OPENVIDU_SECRET=env|", "OPENVIDU_SECRET=env|OPENVIDU_SECRET=file"},
-		"5000 http://localhost:4443/ file false [*]":      {"OPENVIDU_SECRET=|OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_URL=''"},
-		"65535 https://a/b MY_SECRET true [*]":            {"OPENVIDU_URL=https://a/b|SERVER_PORT=65535\nOPENVIDU_TLS_SKIP_VERIFY=1"},
-		"5000 http://localhost:4443/ MY_SECRET false [https://a:80 http://[::1]:443 capacitor://a http://xn--a.b]": {
-			"CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,http://xn--a.b|"},
-		invalidPort:                             {"SERVER_PORT=65536|", "SERVER_PORT=http|", "SERVER_PORT=-1|"},
-		invalidURL:                              {"OPENVIDU_URL=localhost:4443|", "OPENVIDU_URL=http://:4443/|", "OPENVIDU_URL=//a|", "OPENVIDU_URL=ftp://a|", "OPENVIDU_URL=http://a:hidden@ b|"},
-		invalidVerify:                           {"OPENVIDU_TLS_SKIP_VERIFY=yes|"},
-		invalidOrigins + `"" is not an origin`:  {"CORS_ALLOWED_ORIGINS=https://a,|"},
-		invalidOrigins + `"*" is not an origin`: {"CORS_ALLOWED_ORIGINS=*,https://a|"},
-		".env:1: must be NAME=VALUE\n" + invalidPort + "\n" + invalidURL + "\n" + invalidVerify + "\n" + invalidOrigins + `"x" is not an origin`: {
-			"|x\nSERVER_PORT=x\nOPENVIDU_URL=x\nOPENVIDU_TLS_SKIP_VERIFY=x\nCORS_ALLOWED_ORIGINS=x"},
+	type input struct {
+		env    []string
+		dotenv string
 	}
-	for _, origin := range []string{"example.com", "null", "http://:80", "https://a/", "https://a/b", "https://a@b", "https://A", "https://*.a", "https://a b",
-		"https://example.com:443", "http://a:80", "https://example.com:", "https://a:0443", "https://bücher.example"} {
-		tests[invalidOrigins+fmt.Sprintf("%q is not an origin", origin)] = []string{"CORS_ALLOWED_ORIGINS=https://b," + origin + "|"}
-	}
-	for want, settings := range tests {
-		for _, s := range settings {
-			env, dotenv, _ := strings.Cut(s, "|")
-			cfg, err := loadConfig(getenv(env), files(".env", dotenv))
-			got := fmt.Sprint(cfg.port, " ", cfg.openviduURL, " ", cfg.secret, " ", cfg.tlsSkipVerify, " ", cfg.origins)
+	for _, tt := range []struct {
+		inputs []input
+		want   string // port, URL, secret and its source, certificate verification skipped, origins
+	}{
+		{[]input{{}}, "5000 http://localhost:4443/ MY_SECRET (default) false [*]"},
+		{[]input{{env: []string{"SERVER_PORT=0"}}}, "0 http://localhost:4443/ MY_SECRET (default) false [*]"},
+		{
+			[]input{
+				{[]string{"OPENVIDU_SECRET=env"}, ""},
+				{[]string{"OPENVIDU_SECRET= env\t"}, ""},
+				{[]string{"OPENVIDU_SECRET=env"}, "OPENVIDU_SECRET=file"},
+			},
+			"5000 http://localhost:4443/ env (from the environment) false [*]",
+		},
+		{
+			[]input{
+				{nil, "OPENVIDU_SECRET=file"},
+				{[]string{"OPENVIDU_SECRET=", "SERVER_PORT= "}, "OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_URL=''"},
+			},
+			"5000 http://localhost:4443/ file (from .env) false [*]",
+		},
+		{
+			[]input{{[]string{"OPENVIDU_URL=https://a/b"}, "SERVER_PORT=65535\nOPENVIDU_TLS_SKIP_VERIFY=1"}},
+			"65535 https://a/b MY_SECRET (default) true [*]",
+		},
+		{
+			[]input{{env: []string{"CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,http://xn--a.b.,http://1.2.3.4:65535"}}},
+			"5000 http://localhost:4443/ MY_SECRET (default) false [https://a:80 http://[::1]:443 capacitor://a http://xn--a.b. http://1.2.3.4:65535]",
+		},
+	} {
+		for _, in := range tt.inputs {
+			cfg, err := loadConfig(getenv(in.env...), files(".env", in.dotenv))
 			if err != nil {
-				got = err.Error()
+				t.Errorf("%q: got %v, want no error", in, err)
+				continue
 			}
-			check(t, s, got, want)
+			got := fmt.Sprintf("%s %s %s (%s) %t %s", cfg.port, cfg.openviduURL, cfg.secret, cfg.secretSource, cfg.tlsSkipVerify, cfg.origins)
+			check(t, fmt.Sprintf("%q", in), got, tt.want)
 		}
 	}
+}
+
+// An invalid setting is reported with the name of the variable and what is wrong, but without a value that may be secret.
+func TestInvalidSettings(t *testing.T) {
+	const noURL = "must be an http or https URL with a host, such as http://localhost:4443/"
+	for _, tt := range []struct {
+		variable string
+		values   []string
+		want     string
+	}{
+		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80"}, "must be a number from 0 to 65535"},
+		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
+		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
+			"must not include credentials, a query or a fragment"},
+		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
+		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
+		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*" must stand alone`},
+	} {
+		for _, value := range tt.values {
+			_, err := loadConfig(getenv(tt.variable+"="+value), nothing)
+			check(t, tt.variable+"="+value, fmt.Sprint(err), tt.variable+": "+tt.want)
+		}
+	}
+
+	for _, tt := range []struct {
+		origins []string
+		want    string
+	}{
+		{[]string{"https://A", "HTTPS://a"}, "must be lower case"},
+		{[]string{"https://a/", "https://a/b", "http://localhost:8080/"}, "must not have a path or a trailing slash"},
+		{[]string{"http://a:80", "https://example.com:443", "https://[::1]:443"}, "must not have a default port"},
+		{[]string{"", "example.com", "localhost:8080", "null", "https://", "http://:8080", "https://a@b", "https://*.a", "https://a b", "https://a?b",
+			"https://a#b", "https://example.com:", "https://a:0443", "https://a:99999", "https://[:]", "https://[::1", "https://a..b", "https://.a",
+			"https://bücher.example", "x https://a"},
+			"is not an origin such as https://example.com or http://localhost:8080; write non-ASCII hosts as xn--…"},
+	} {
+		for _, origin := range tt.origins {
+			_, err := loadConfig(getenv("CORS_ALLOWED_ORIGINS=https://b,"+origin), nothing)
+			check(t, "CORS_ALLOWED_ORIGINS=https://b,"+origin, fmt.Sprint(err), fmt.Sprintf("CORS_ALLOWED_ORIGINS: %q %s", origin, tt.want))
+		}
+	}
+
+	// All mistakes are reported at once.
+	_, err := loadConfig(getenv("SERVER_PORT=x", "OPENVIDU_URL=x"), files(".env", "x\n#\ny"))
+	check(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
+		"SERVER_PORT: must be a number from 0 to 65535\nOPENVIDU_URL: "+noURL)
 	if _, err := loadConfig(getenv(), files(".env/a", "")); err == nil || !strings.Contains(err.Error(), ".env") {
 		t.Errorf(".env is a directory: got %v, want an error", err)
 	}
 }
 
 func TestDotenv(t *testing.T) {
-	const notAssignment, openQuote = ".env:1: must be NAME=VALUE", ".env:1: value must end with the quote that it starts with"
-	for want, texts := range map[string][]string{
-		"a": {"OPENVIDU_SECRET=a", "\ufeffOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a\r\nSERVER_PORT=1\r\n", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a",
-			"export OPENVIDU_SECRET=a", "  export\tOPENVIDU_SECRET = a  ", "OPENVIDU_SECRET=a # b", "OPENVIDU_SECRET='a'# b", "other.name-1=x\nOPENVIDU_SECRET=a"},
-		"a b":       {"OPENVIDU_SECRET =\ta b "},
-		"a=b==":     {"OPENVIDU_SECRET=a=b=="},
-		"a# b":      {"OPENVIDU_SECRET=a# b", "OPENVIDU_SECRET=a# b # c"},
-		"#b":        {"OPENVIDU_SECRET=#b"},
-		"a # b":     {`OPENVIDU_SECRET="a # b"`},
-		` a "b" `:   {`OPENVIDU_SECRET=' a "b" ' # c`},
-		`a\n$b`:     {`OPENVIDU_SECRET="a\n$b"`},
-		"b":         {"OPENVIDU_SECRET=a\nOPENVIDU_SECRET=b"},
-		"MY_SECRET": {"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", `OPENVIDU_SECRET=""`, "OPENVIDU_SECRET=a\nOPENVIDU_SECRET="},
-		notAssignment: {"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET: hidden=a", "OPENVIDU_SECRET:hidden=a",
-			`"OPENVIDU_SECRET"=hidden`},
-		openQuote: {`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, `OPENVIDU_SECRET="hidden" a`, "OPENVIDU_SECRET='"},
-		notAssignment + "\n.env:3: must be NAME=VALUE": {"hidden\n\nhidden"},
+	for _, tt := range []struct {
+		texts []string
+		want  string // the secret
+	}{
+		{[]string{"OPENVIDU_SECRET=a", "\ufeffOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a\r\nSERVER_PORT=1\r\n", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a",
+			"export OPENVIDU_SECRET=a", "  export\tOPENVIDU_SECRET = a  ", "other.name-1=x\nOPENVIDU_SECRET=a"}, "a"},
+		{[]string{"OPENVIDU_SECRET=a # b", "OPENVIDU_SECRET=a\t# b", "OPENVIDU_SECRET='a'# b", "OPENVIDU_SECRET=a #"}, "a"},
+		{[]string{"OPENVIDU_SECRET =\ta b "}, "a b"},
+		{[]string{"OPENVIDU_SECRET=a=b=="}, "a=b=="},
+		{[]string{"OPENVIDU_SECRET=a# b", "OPENVIDU_SECRET=a# b # c"}, "a# b"},
+		{[]string{"OPENVIDU_SECRET=#b"}, "#b"},
+		{[]string{`OPENVIDU_SECRET="a # b"`}, "a # b"},
+		{[]string{`OPENVIDU_SECRET=' a "b" ' # c`}, ` a "b" `},
+		{[]string{`OPENVIDU_SECRET="a\n$b"`}, `a\n$b`},
+		{[]string{"OPENVIDU_SECRET=a\nOPENVIDU_SECRET=b"}, "b"},
+		{[]string{"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", "OPENVIDU_SECRET=\t# b", `OPENVIDU_SECRET=""`, "OPENVIDU_SECRET=a\nOPENVIDU_SECRET="}, "MY_SECRET"},
 	} {
-		for _, text := range texts {
+		for _, text := range tt.texts {
 			cfg, err := loadConfig(getenv(), files(".env", text))
 			if err != nil {
-				cfg.secret = err.Error()
+				t.Errorf("%q: got %v, want no error", text, err)
+				continue
 			}
-			check(t, text, cfg.secret, want)
+			check(t, text, cfg.secret, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		texts []string
+		want  string
+	}{
+		{[]string{"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET: hidden=a", "OPENVIDU_SECRET:hidden=a",
+			`"OPENVIDU_SECRET"=hidden`}, ".env:1: must be NAME=VALUE"},
+		{[]string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, `OPENVIDU_SECRET="hidden" a`, `OPENVIDU_SECRET="p"hidden"`, "OPENVIDU_SECRET='"},
+			".env:1: invalid quoting: start and end the value with a quote that it doesn't contain"},
+		{[]string{"\xff\xfeO\x00=\x00a\x00\n\x00b\x00", "\xfe\xff\x00O\x00=\x00a", "OPENVIDU_SECRET=hidden\xfc"}, ".env must be UTF-8"},
+	} {
+		for _, text := range tt.texts {
+			_, err := loadConfig(getenv(), files(".env", text))
+			check(t, text, fmt.Sprint(err), tt.want)
 		}
 	}
 }
 
 // -h, .env.example and the README state the same settings and defaults, and .env.example is valid.
-func TestDocumentation(t *testing.T) {
+func TestDocumentedSettings(t *testing.T) {
 	var usage strings.Builder
 	printUsage(&usage)
-	example, _ := os.ReadFile(".env.example")
-	readme, _ := os.ReadFile("README.md")
-	defaults, _ := loadConfig(getenv(), fstest.MapFS{})
-	if got, err := loadConfig(getenv(), files(".env", string(example))); err != nil || !reflect.DeepEqual(got, defaults) {
-		t.Errorf("settings of .env.example: got %v, %v, want the defaults %v", got, err, defaults)
+	example, readme := read(t, ".env.example"), read(t, "README.md")
+	for _, s := range settings {
+		checkContains(t, "-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue))
+		checkContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
+		checkContains(t, "README.md", readme, "\n| `"+s.name+"` | `"+s.defaultValue+"` |")
 	}
-	text := strings.ReplaceAll(fmt.Sprintf("%s%s%s", usage.String(), example, readme), "\r\n", "\n") // a checkout on Windows may have CRLF
-	for _, s := range new(config).settings() {
-		for document, want := range map[string]string{
-			"-h":           fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue),
-			".env.example": "\n" + s.name + "=" + s.defaultValue + "\n",
-			"README.md":    "\n| `" + s.name + "` | `" + s.defaultValue + "` |",
-		} {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s doesn't contain %q", document, want)
-			}
-		}
+	defaults, _ := loadConfig(getenv(), nothing)
+	got, err := loadConfig(getenv(), files(".env", example))
+	if err != nil {
+		t.Fatalf(".env.example: got %v, want no error", err)
 	}
+	got.secretSource = defaults.secretSource
+	check(t, "settings of .env.example", got, defaults)
 }
 
-// The program listens, reports that OpenVidu is ready, serves, and on shutdown finishes the requests in flight.
+// The program listens, shows its settings, checks OpenVidu, serves, and on shutdown finishes the requests in flight.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	arrived, release := make(chan bool), make(chan bool)
@@ -367,100 +539,89 @@ func TestProgram(t *testing.T) {
 		}
 		respondToAll(w, r)
 	}, func(f *httptest.Server) { f.TLS = &tls.Config{} })
-	p := runProgram(t, "OPENVIDU_URL="+strings.Replace(fake.URL, "https://", "https://user:hidden@", 1), "OPENVIDU_SECRET="+secret,
-		"OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a,https://b")
-	waitFor(t, p.log, `level=INFO msg="OpenVidu is ready" version=2.31.0\n`)
-	waitFor(t, p.log, `level=INFO msg=listening address=\S+ OPENVIDU_URL=https://user:xxxxx@127.0.0.1:\d+ CORS_ALLOWED_ORIGINS=https://a,https://b\n`)
+	p := startProgram(t, "OPENVIDU_URL="+fake.URL, "OPENVIDU_SECRET="+secret, "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b")
+	waitFor(t, p.log, `^time=\S+ level=INFO msg=listening address=\S+ OPENVIDU_URL=https://127.0.0.1:\d+ OPENVIDU_SECRET="\(from the environment\)" `+
+		`OPENVIDU_TLS_SKIP_VERIFY=true CORS_ALLOWED_ORIGINS=https://a,https://b\n`)
 	waitFor(t, p.log, `level=WARN msg="OPENVIDU_TLS_SKIP_VERIFY is true`)
+	waitFor(t, p.log, `level=INFO msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n`)
+	address, err := netip.ParseAddrPort(waitFor(t, p.log, `address=(\S+)`))
+	if err != nil || !address.Addr().IsUnspecified() {
+		t.Errorf("got address %v, want all interfaces", address)
+	}
 
-	check(t, "response", post(t, p.url+sessionsPath, ""), "200 SessionA")
+	check(t, "response", post(t, p.url+session.path, ""), "200 SessionA")
 	waitFor(t, p.log, `level=INFO msg=request method=POST path=/api/sessions status=200 duration=\S+\n`)
+	check(t, "request of the start-up check", fake.requests[0].Method+" "+fake.requests[0].RequestURI, "GET /openvidu/api/config")
 	check(t, "cookie of the start-up check", fake.requests[1].Header.Get("Cookie"), cookie)
 	check(t, "connection of the start-up check", fake.requests[1].RemoteAddr, fake.requests[0].RemoteAddr)
 
-	inFlight := make(chan string)
-	go func() { inFlight <- post(t, p.url+connectionsPath, "") }()
-	<-arrived
+	inFlight := make(chan string, 1)
+	go func() { inFlight <- post(t, p.url+connection.path, "") }()
+	receive(t, "request in flight", arrived)
 	p.stop()
 	waitFor(t, p.log, `msg="shutting down`)
-	for c, err := net.Dial("tcp", p.url[len("http://"):]); err == nil; c, err = net.Dial("tcp", p.url[len("http://"):]) {
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			break // the port is closed
+		}
 		c.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("the port is still open 5 s after the signal")
+		}
 	}
 	close(release)
-	check(t, "response to the request in flight", <-inFlight, "200 "+token)
-	if err := <-p.result; err != nil {
-		t.Errorf("got %v, want no error", err)
-	}
+	check(t, "response to the request in flight", receive(t, "response", inFlight), "200 "+token)
+	check(t, "result", receive(t, "end of the program", p.result), nil)
 }
 
 // The start-up check reports what to fix, and the server starts anyway.
 func TestStartupCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		response http.HandlerFunc // nil: OpenVidu is down
-		wantLog  string
+		response http.HandlerFunc
+		want     string // error
 	}{
-		{"OpenVidu is down", nil, `cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct: .*: dial tcp 127.0.0.1`},
-		{"invalid secret", respond(401, unauthorizedResponse), `OpenVidu rejected the credentials: check OPENVIDU_SECRET`},
-		{"HTTP sent to an HTTPS port", respond(400, "Client sent an HTTP request to an HTTPS server.\n"), `no OpenVidu API found: check OPENVIDU_URL \(http or https`},
-		{"invalid path", respond(404, notFoundResponse), `no OpenVidu API found: check OPENVIDU_URL`},
-		{"invalid path, OpenVidu 2.32", respond(403, ""), `OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI`},
-		{"other server", respond(200, "<html>"), `unexpected response from OpenVidu \(not JSON\): check OPENVIDU_URL`},
-		{"other server with JSON", respond(200, "{}"), `unexpected response from OpenVidu \(no `},
+		{"wrong secret", respond(401, unauthorizedResponse), `"OpenVidu rejected the credentials: check OPENVIDU_SECRET"`},
+		{"HTML from another server", respond(200, "<html>"), `"unexpected response from OpenVidu \(not JSON\): check OPENVIDU_URL: invalid character '<'.*"`},
+		{"JSON from another server", respond(200, "{}"), `"unexpected response from OpenVidu \(no version\): check OPENVIDU_URL"`},
+		{"error in JSON from another server", respond(400, malformedResponse), `"Bad Request"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			fake := startFake(t, tt.response)
-			if tt.response == nil {
-				fake.Close()
-			}
-			p := runProgram(t, "OPENVIDU_URL="+fake.URL)
-			waitFor(t, p.log, `level=WARN msg="OpenVidu is not ready" error="`+tt.wantLog)
-			check(t, "other response", post(t, p.url+"/nowhere", ""), "404 404 page not found\n")
-			check(t, "response", post(t, p.url+sessionsPath, "")[:4], "502 ")
-			waitFor(t, p.log, `level=ERROR msg="request failed" path=/api/sessions error="`+tt.wantLog)
+			p := startProgram(t, "OPENVIDU_URL="+startFake(t, tt.response).URL)
+			waitFor(t, p.log, `level=WARN msg="cannot use OpenVidu yet, retrying" every=5s error=`+tt.want+"\n")
+			check(t, "response", post(t, p.url+"/nowhere", ""), "404 404 page not found")
 		})
 	}
 }
 
-// OpenVidu is checked until it is ready. The log shows a reason only if it has changed.
-func TestWaitForOpenVidu(t *testing.T) {
-	responses := []http.HandlerFunc{respond(503, ""), respond(503, htmlResponse), reset, reset, respond(401, ""), respond(503, ""), respond(200, configResponse)}
-	var i int
-	s := startServer(t, startFake(t, func(w http.ResponseWriter, r *http.Request) {
-		i++
-		responses[i-1](w, r)
-	}).URL)
-	waitForOpenVidu(t.Context(), s.ov, time.Millisecond, slog.New(slog.NewTextHandler(s.log, nil)))
-	got := regexp.MustCompile(`(WARN|INFO) msg="OpenVidu is (not ready" error="[^:]*|ready" version=\S+)`).FindAllString(s.log.String(), -1)
-	check(t, "log", strings.Join(got, "\n"), `WARN msg="OpenVidu is not ready" error="OpenVidu failed (status 503)
-WARN msg="OpenVidu is not ready" error="OpenVidu closed the connection
-WARN msg="OpenVidu is not ready" error="OpenVidu rejected the credentials
-WARN msg="OpenVidu is not ready" error="OpenVidu failed (status 503)
-INFO msg="OpenVidu is ready" version=2.31.0`)
-}
-
-// Shutdown leaks no goroutine or file descriptor, whatever the start-up check is doing.
+// The program leaks no goroutine or file descriptor, whatever the start-up check is doing at shutdown, and logs no error for it.
 func TestShutdown(t *testing.T) {
 	arrived := make(chan bool, 1)
-	for name, response := range map[string]http.HandlerFunc{
-		"is ready":     respond(200, configResponse),
-		"is not ready": respond(503, ""),
-		"hangs":        func(w http.ResponseWriter, r *http.Request) { arrived <- true; <-r.Context().Done() },
+	for _, tt := range []struct {
+		name     string
+		response http.HandlerFunc
+		ready    func(*testing.T, *program)
+		wantWarn bool
+	}{
+		{"ready", respond(200, configResponse), func(t *testing.T, p *program) { waitFor(t, p.log, "is ready") }, false},
+		{"retrying", respond(503, ""), func(t *testing.T, p *program) { waitFor(t, p.log, "cannot use OpenVidu yet") }, true},
+		{
+			"call in flight",
+			func(w http.ResponseWriter, r *http.Request) { arrived <- true; <-r.Context().Done() },
+			func(t *testing.T, p *program) { receive(t, "start-up check", arrived) },
+			false,
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			fake := startFake(t, response)
+		t.Run(tt.name, func(t *testing.T) {
+			fake := startFake(t, tt.response)
 			checkLeaks(t)
-			p := runProgram(t, "OPENVIDU_URL="+fake.URL)
-			if name == "hangs" {
-				<-arrived
-			} else {
-				waitFor(t, p.log, "OpenVidu "+name)
-			}
+			p := startProgram(t, "OPENVIDU_URL="+fake.URL)
+			tt.ready(t, p)
 			p.stop()
-			if err := <-p.result; err != nil || strings.Contains(p.log.String(), "not ready") != (name == "is not ready") {
-				t.Errorf("got %v and log\n%s\nwant no error", err, p.log)
-			}
+			check(t, "result", receive(t, "end of the program", p.result), nil)
+			check(t, "warning in the log", strings.Contains(p.log.String(), "WARN"), tt.wantWarn)
 		})
 	}
 }
@@ -471,10 +632,10 @@ func TestCancelledContext(t *testing.T) {
 	fake := startFake(t, respond(200, configResponse))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for i := range 300 {
-		if err := run(ctx, getenv("SERVER_PORT=0", "OPENVIDU_URL="+fake.URL), fstest.MapFS{}, io.Discard); err != nil {
-			t.Fatalf("run %d: got %v, want no error", i, err)
-		}
+	for i := range 100 {
+		result := make(chan error, 1)
+		go func() { result <- run(ctx, getenv("SERVER_PORT=0", "OPENVIDU_URL="+fake.URL), nothing, io.Discard) }()
+		check(t, fmt.Sprint("run ", i), receive(t, "end of the program", result), nil)
 	}
 }
 
@@ -483,29 +644,34 @@ func TestExit(t *testing.T) {
 	t.Parallel()
 	const usage = "openvidu-basic-go creates .*\n  SERVER_PORT  .*\n$"
 	for _, tt := range []struct {
-		arg         string
+		arg, dotenv string
 		wantStatus  int
-		wantPattern string
+		want        string
 	}{
-		{"-h", 0, "^" + usage},
-		{"-x", 2, "^flag provided but not defined: -x\n" + usage},
-		{"5000", 2, "^unexpected argument \"5000\": see -h\n$"},
-		{"--", 1, "^SERVER_PORT: must be a number from 0 to 65535\n$"},
+		{"-h", "", 0, "^" + usage},
+		{"-x", "", 2, "^flag provided but not defined: -x\n" + usage},
+		{"5000", "", 2, "^unexpected argument \"5000\": see -h\n$"},
+		{"--", "SERVER_PORT=x", 1, "^SERVER_PORT: must be a number from 0 to 65535\n$"}, // .env in the working directory
 	} {
-		cmd, stderr := command(t, "SERVER_PORT=x")
+		cmd, stderr := command(t)
+		if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(tt.dotenv), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		cmd.Args = append(cmd.Args, tt.arg)
 		cmd.Run()
-		if got := cmd.ProcessState.ExitCode(); got != tt.wantStatus || !regexp.MustCompile("(?s)"+tt.wantPattern).MatchString(stderr.String()) {
-			t.Errorf("%s: got status %d and\n%s\nwant %d and %s", tt.arg, got, stderr, tt.wantStatus, tt.wantPattern)
-		}
+		check(t, "status of "+tt.arg, cmd.ProcessState.ExitCode(), tt.wantStatus)
+		checkLog(t, stderr, "(?s)"+tt.want)
 	}
-	listener, _ := net.Listen("tcp", ":0")
+
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer listener.Close()
 	_, used, _ := net.SplitHostPort(listener.Addr().String())
-	for port, want := range map[string]string{"x": "SERVER_PORT: must be a number", used: "SERVER_PORT: cannot listen on port " + used + " (in use? choose another): "} {
-		if err := run(t.Context(), getenv("SERVER_PORT="+port), fstest.MapFS{}, io.Discard); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("port %s: got %v, want %s", port, err, want)
-		}
+	want := "SERVER_PORT: cannot listen on port " + used + ": listen tcp :" + used + ": bind: "
+	if err := run(t.Context(), getenv("SERVER_PORT="+used), nothing, io.Discard); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("port in use: got %v, want %s", err, want)
 	}
 }
 
@@ -519,279 +685,497 @@ func TestSignals(t *testing.T) {
 		arrived <- true
 		<-r.Context().Done()
 	})
-	for _, second := range []bool{false, true} {
+	for _, tt := range []struct {
+		first  os.Signal
+		second bool
+		want   string
+	}{
+		{os.Interrupt, false, "<nil>"},
+		{syscall.SIGTERM, false, "<nil>"},
+		{os.Interrupt, true, "signal: terminated"},
+	} {
 		cmd, log := startProcess(t, "OPENVIDU_URL="+fake.URL)
-		<-arrived // the start-up check
-		want := "<nil>"
-		if second {
-			go http.Post("http://127.0.0.1:"+waitFor(t, log, portPattern)+sessionsPath, "", nil)
-			<-arrived
-			want = "signal: terminated"
+		receive(t, "start-up check", arrived)
+		if tt.second {
+			go http.Post("http://127.0.0.1:"+waitFor(t, log, portPattern)+session.path, "", nil)
+			receive(t, "request in flight", arrived)
 		}
-		cmd.Process.Signal(os.Interrupt)
+		cmd.Process.Signal(tt.first)
 		waitFor(t, log, `msg="shutting down`)
 		go func() { // again and again: the program may not have restored the default yet
-			for second && cmd.Process.Signal(syscall.SIGTERM) == nil {
+			for tt.second && cmd.Process.Signal(syscall.SIGTERM) == nil {
 				time.Sleep(time.Millisecond)
 			}
 		}()
-		check(t, "exit status", fmt.Sprint(cmd.Wait()), want)
+		result := make(chan error, 1)
+		go func() { result <- cmd.Wait() }()
+		check(t, "exit status", fmt.Sprint(receive(t, "end of the program", result)), tt.want)
 	}
-
-	t.Chdir(t.TempDir())
-	t.Setenv("SERVER_PORT", "0")
-	t.Setenv("OPENVIDU_URL", fake.URL)
-	go func() {
-		<-arrived
-		self, _ := os.FindProcess(os.Getpid())
-		self.Signal(syscall.SIGTERM)
-	}()
-	main()
 }
 
-// Calls to OpenVidu use HTTP_PROXY. The program runs in another process, because net/http reads the variable only once.
+// Calls to OpenVidu use the proxy that the environment names, and a proxy that fails is reported like an OpenVidu that fails.
 func TestProxy(t *testing.T) {
 	proxy := startFake(t, respond(407, ""))
+	// The program runs in another process, because net/http reads the variables only once.
+	_, log := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
+	waitFor(t, log, `error="unexpected response from OpenVidu \(status 407\): check OPENVIDU_URL"`)
+	check(t, "request to the proxy", proxy.received(), []string{"GET http://openvidu.invalid:4443/openvidu/api/config "})
+
 	closed := startFake(t, nil)
 	closed.Close()
-	_, log := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
-	waitFor(t, log, `unexpected response from OpenVidu \(status 407\)`)
-	check(t, "request to the proxy", strings.Join(proxy.received(), ""), "GET http://openvidu.invalid:4443/openvidu/api/config ")
-	for want, proxyURL := range map[string]string{"proxyconnect tcp: 407 Proxy Authentication Required": proxy.URL, "proxyconnect tcp: dial tcp ": closed.URL} {
-		s := startServer(t, "https://openvidu.invalid", func(s *testServer) {
-			s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxyURL) }
-		})
-		check(t, "response", post(t, s.URL+sessionsPath, ""), "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct\n")
-		waitFor(t, s.log, want)
+	tlsProxy := startFake(t, nil, func(f *httptest.Server) { f.TLS = &tls.Config{} })
+	socks, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socks.Close()
+	go func() {
+		c, err := socks.Accept()
+		if err == nil {
+			io.ReadFull(c, make([]byte, 3))
+			c.Write([]byte{5, 255}) // no acceptable authentication method (RFC 1928, section 3)
+			c.Close()
+		}
+	}()
+	for _, tt := range []struct{ name, proxyURL, wantCause string }{
+		{"rejecting proxy", proxy.URL, "proxyconnect tcp: 407 Proxy Authentication Required"},
+		{"unreachable proxy", closed.URL, "proxyconnect tcp: dial tcp "},
+		{"proxy with an unknown certificate", tlsProxy.URL, "proxyconnect tcp: tls: "},
+		{"rejecting SOCKS proxy", "socks5://" + socks.Addr().String(), "socks connect tcp "},
+	} {
+		s := startServer(t, "https://openvidu.invalid")
+		s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(tt.proxyURL) }
+		got := post(t, s.URL+session.path, "")
+		check(t, tt.name, got, "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct")
+		checkLog(t, s.log, `level=ERROR .* error="cannot reach OpenVidu: .*`+tt.wantCause)
 	}
 }
 
-// No part of an unsolicited response, which net/http prints to the standard logger, reaches the log.
+// No part of an unsolicited response, which net/http prints with the standard logger, reaches the log.
 func TestUnsolicitedResponse(t *testing.T) {
 	t.Parallel()
-	fake := startFake(t, write(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 200 OK\r\nSet-Cookie: %s\r\n\r\n", len(configResponse), configResponse, cookie)))
+	const response = "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%sHTTP/1.1 200 OK\r\nSet-Cookie: %s\r\n\r\n"
+	fake := startFake(t, write(fmt.Sprintf(response, len(configResponse), configResponse, cookie)))
 	_, log := startProcess(t, "OPENVIDU_URL="+fake.URL)
 	waitFor(t, log, "OpenVidu is ready")
-	check(t, "response", post(t, "http://127.0.0.1:"+waitFor(t, log, portPattern)+sessionsPath, ""), "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL\n")
+	got := post(t, "http://127.0.0.1:"+waitFor(t, log, portPattern)+session.path, "")
+	check(t, "response", got, "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL")
 }
 
-// Whatever a client does, it gets a response or is disconnected.
+// Whatever a client does, it gets a response.
 func TestClientFaults(t *testing.T) {
-	const (
-		head     = "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\n"
-		timedOut = "408 timed out reading request body\n"
-		tooLarge = "413 request body exceeds 100 KiB\n"
-	)
-	tests := map[string]string{ // from request to response
-		"POST /api/sessions HTTP/1.1\r\n":                                                                              "", // disconnected
-		head + "Content-Length: 1000\r\n\r\n{":                                                                         timedOut,
-		head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{":                                                              timedOut,
-		head + "Transfer-Encoding: chunked\r\n\r\nx\r\n":                                                               "400 cannot read request body\n",
-		head + "A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n":                                                        "431 431 Request Header Fields Too Large",
-		head + "Transfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat(" ", maxBody+1):                          tooLarge,
-		head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("400\r\n"+strings.Repeat(" ", 1024)+"\r\n", 4096): tooLarge,
-	}
+	const head = "POST /api/sessions/SessionA/connections HTTP/1.1\r\nHost: localhost\r\n"
 	checkLeaks(t)
-	fake := startFake(t, respond(200, connectionResponse))
-	server := startServer(t, fake.URL)
-	impatient := startServer(t, fake.URL, func(s *testServer) {
-		s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = 200*time.Millisecond, 200*time.Millisecond
-	})
-	for request, want := range tests {
-		t.Run(fmt.Sprintf("%.100q of %d bytes", request, len(request)), func(t *testing.T) {
+	s := startServer(t, startFake(t, respond(200, connectionResponse)).URL)
+	for _, tt := range []struct{ name, request, want string }{
+		{"invalid chunk", head + "Transfer-Encoding: chunked\r\n\r\nx\r\n", "400 cannot read request body"},
+		{"header of 64 KiB", head + "A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "431 431 Request Header Fields Too Large"},
+		{"chunk over the limit", head + "Transfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat(" ", 100*1024+1), "413 request body exceeds 100 KiB"},
+		{"many chunks", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("400\r\n"+strings.Repeat(" ", 1024)+"\r\n", 4096),
+			"413 request body exceeds 100 KiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := dial(t, map[bool]*testServer{false: server, true: impatient}[want == "" || want == timedOut])
-			go io.WriteString(c, request)
-			check(t, "response", readResponse(c), want)
+			c := dial(t, s)
+			go io.WriteString(c, tt.request)
+			check(t, "response", readResponse(c), tt.want)
 		})
 	}
 }
 
-// Every response arrives, even if the server doesn't need the body and closes the connection, as it does behind nginx.
+// Every response arrives, even if its handler doesn't need the body and the server closes the connection, as nginx asks it to by default.
 func TestUnreadBodies(t *testing.T) {
 	s := startServer(t, startFake(t, respond(200, connectionResponse)).URL)
-	for target, want := range map[string]string{
-		"POST /nowhere":                        "404 404 page not found\n",
-		"PUT /api/sessions":                    "405 Method Not Allowed\n",
-		"POST " + connectionsPath:              "200 " + token,
-		"POST /api/sessions/a%2Fb/connections": "404 session not found: create it first with POST /api/sessions\n",
+	const tooLarge = "413 request body exceeds 100 KiB"
+	for _, tt := range []struct {
+		target, want string
+	}{
+		{"POST /nowhere", "404 404 page not found"},
+		{"PUT /api/sessions", "405 Method Not Allowed"},
+		{"POST /api/sessions/SessionA/connections", "200 " + token},
+		{"POST /api/sessions/a%2Fb/connections", "404 session not found: create it first with POST /api/sessions"},
 	} {
-		for _, version := range []string{"HTTP/1.1\r\nHost: localhost\r\nConnection: close", "HTTP/1.0"} {
-			for _, size := range []int{20_000, maxBody, 1_000_000} {
-				t.Run(fmt.Sprintf("%s %.8s %d", target, version, size), func(t *testing.T) {
+		for _, header := range []string{
+			"HTTP/1.1\r\nHost: localhost\r\nConnection: close",
+			"HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue", // whose body doesn't wait for 100 Continue
+			"HTTP/1.0",
+			"HTTP/1.0\r\nExpect: 100-continue",
+		} {
+			for _, body := range []struct {
+				size int
+				want string
+			}{
+				{20_000, tt.want},
+				{100 * 1024, tt.want},
+				{1_000_000, tooLarge},
+			} {
+				t.Run(fmt.Sprintf("%s %s, %d bytes", tt.target, header, body.size), func(t *testing.T) {
 					t.Parallel()
 					c := dial(t, s)
-					go fmt.Fprintf(c, "%s %s\r\nContent-Length: %d\r\n\r\n{%*s", target, version, size, size-1, "}")
-					want := want
-					if size > maxBody && strings.HasPrefix(target, "POST /api") {
-						want = "413 request body exceeds 100 KiB\n"
-					}
-					check(t, "response", readResponse(c), want)
-					if _, err := c.Read(make([]byte, 1)); size <= maxBody && err != io.EOF {
-						t.Errorf("after the response: got %v, want %v", err, io.EOF)
-					}
+					go fmt.Fprintf(c, "%s %s\r\nContent-Length: %d\r\n\r\n{%*s", tt.target, header, body.size, body.size-1, "}")
+					check(t, "response", readResponse(c), body.want)
 				})
 			}
 		}
 	}
+
 	c := dial(t, s)
-	c.SetDeadline(time.Now().Add(5 * time.Second)) // shorter than ReadTimeout, which a server waiting for the body would use up
-	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
-	check(t, "response to a client that expects 100 Continue", readResponse(c), "404 404 page not found\n")
+	reader := bufio.NewReader(c)
+	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+	line, _ := reader.ReadString('\n')
+	check(t, "response to a client that waits for it", line, "HTTP/1.1 100 Continue\r\n")
+	reader.ReadString('\n')
+	io.WriteString(c, "{}")
+	check(t, "response after 100 Continue", readResponse(reader), "404 404 page not found")
 }
 
+// OpenVidu's certificate is verified, TLS 1.2 is the minimum, and the log says what is wrong.
 func TestTLS(t *testing.T) {
 	const (
-		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true\n"
-		handshake   = "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings\n"
-		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)\n"
+		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
+		handshake   = "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
+		noAPI       = "502 no OpenVidu API found: check OPENVIDU_URL (http or https, host, port)"
 	)
-	nextCentury := func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
-	defaultTLS := func() *tls.Config { return &tls.Config{} }
+	trust := func(config *tls.Config, ca *x509.Certificate) {
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AddCert(ca)
+	}
+	trustInNextCentury := func(config *tls.Config, ca *x509.Certificate) {
+		trust(config, ca)
+		config.Time = func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
+	}
+	distrust := func(config *tls.Config, ca *x509.Certificate) { config.RootCAs = x509.NewCertPool() }
 	for _, tt := range []struct {
-		name, scheme   string
-		server, client *tls.Config
-		want, wantLog  string
+		name, base    string                               // base with the port is OPENVIDU_URL
+		server        *tls.Config                          // nil for HTTP
+		modify        func(*tls.Config, *x509.Certificate) // changes the program's configuration
+		skipVerify    bool
+		want, wantLog string
 	}{
-		{name: "trusted certificate", scheme: "https", server: defaultTLS(), want: "200 SessionA"},
-		{name: "no verification", scheme: "https", server: defaultTLS(), client: &tls.Config{RootCAs: x509.NewCertPool(), InsecureSkipVerify: true}, want: "200 SessionA"},
-		{name: "unknown CA", scheme: "https", server: defaultTLS(), client: &tls.Config{RootCAs: x509.NewCertPool()}, want: certificate, wantLog: "x509: .*unknown authority"},
-		{name: "other host", scheme: "https", server: defaultTLS(), client: &tls.Config{ServerName: "other.example"}, want: certificate, wantLog: "x509: .* not other.example"},
-		{name: "expired", scheme: "https", server: defaultTLS(), client: &tls.Config{Time: nextCentury}, want: certificate, wantLog: "x509: certificate has expired"},
-		{name: "client certificate required", scheme: "https", server: &tls.Config{ClientAuth: tls.RequireAnyClientCert}, want: handshake, wantLog: "remote error: tls: "},
-		{name: "no common version", scheme: "https", server: &tls.Config{MaxVersion: tls.VersionTLS12}, client: &tls.Config{MinVersion: tls.VersionTLS13},
-			want: handshake, wantLog: "remote error: tls: protocol version"},
-		{name: "HTTP sent to an HTTPS port", scheme: "http", server: defaultTLS(), want: noAPI},
-		{name: "HTTPS sent to an HTTP port", scheme: "https", want: noAPI, wantLog: "server gave HTTP response to HTTPS client"},
+		{"trusted certificate", "https://127.0.0.1", &tls.Config{}, trust, false, "200 SessionA", ""},
+		{"unknown CA", "https://127.0.0.1", &tls.Config{}, distrust, false, certificate, "x509: .*unknown authority"},
+		{"unknown CA, verification skipped", "https://127.0.0.1", &tls.Config{}, distrust, true, "200 SessionA", ""},
+		{"certificate of another host", "https://localhost", &tls.Config{}, trust, false, certificate, "x509: .* not localhost"},
+		{"expired certificate", "https://127.0.0.1", &tls.Config{}, trustInNextCentury, false, certificate, "x509: certificate has expired"},
+		{"client certificate required", "https://127.0.0.1", &tls.Config{ClientAuth: tls.RequireAnyClientCert}, trust, false,
+			handshake, "remote error: tls: "},
+		{"TLS 1.1", "https://127.0.0.1", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, trust, false, handshake, "tls: .*protocol version"},
+		{"HTTP sent to an HTTPS port", "http://127.0.0.1", &tls.Config{}, nil, false, noAPI, ""},
+		{"HTTPS sent to an HTTP port", "https://127.0.0.1", nil, nil, false, noAPI, "server gave HTTP response to HTTPS client"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			fake := startFake(t, respond(200, sessionResponse), func(f *httptest.Server) { f.TLS = tt.server })
-			client := cmp.Or(tt.client, &tls.Config{})
-			if tt.server != nil && client.RootCAs == nil {
-				client.RootCAs = x509.NewCertPool()
-				client.RootCAs.AddCert(fake.Certificate())
+			_, port, _ := net.SplitHostPort(fake.Listener.Addr().String())
+			s := startServer(t, tt.base+":"+port, func(s *testServer) { s.skipVerify = tt.skipVerify })
+			if tt.modify != nil {
+				tt.modify(s.transport().TLSClientConfig, fake.Certificate())
 			}
-			s := startServer(t, tt.scheme+"://"+fake.Listener.Addr().String(), func(s *testServer) { s.transport().TLSClientConfig = client })
-			check(t, "response", post(t, s.URL+sessionsPath, ""), tt.want)
-			if !regexp.MustCompile(tt.wantLog).MatchString(s.log.String()) {
-				t.Errorf("got log\n%s\nwant %s", s.log, tt.wantLog)
-			}
-			check(t, "attempts", fmt.Sprint(fake.connected.Load()), "1")
+			check(t, "response", post(t, s.URL+session.path, ""), tt.want)
+			checkLog(t, s.log, tt.wantLog)
+			check(t, "attempts", fake.connected.Load(), 1)
 		})
 	}
 }
 
 // A request on a keep-alive connection that OpenVidu has just closed still succeeds.
 func TestClosedConnections(t *testing.T) {
+	t.Parallel()
 	fake := startFake(t, respond(200, connectionResponse), func(f *httptest.Server) { f.Config.IdleTimeout = time.Nanosecond })
 	s := startServer(t, fake.URL)
 	for i := range 500 {
-		check(t, fmt.Sprint("response ", i), post(t, s.URL+connectionsPath, "{}"), "200 "+token)
+		check(t, fmt.Sprint("response ", i), post(t, s.URL+connection.path, "{}"), "200 "+token)
 	}
 }
 
-// Requests share a limited number of TCP connections to OpenVidu, and reuse them.
+// If OpenVidu closes a new connection at any moment, even before the request is written, the message is the same.
+func TestClosedNewConnections(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "http://localhost")
+	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) {
+		client, _ := net.Pipe()
+		return closedConn{client}, nil
+	}
+	const want = "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
+	for i := range 2000 {
+		if got := post(t, s.URL+connection.path, "{}"); got != want {
+			t.Fatalf("response %d: got %s, want %s", i, got, want)
+		}
+	}
+}
+
+// closedConn is a connection that the other side has closed. As with TCP, it takes what is written before the end is noticed.
+type closedConn struct{ net.Conn }
+
+func (closedConn) Read([]byte) (int, error)    { return 0, io.EOF }
+func (closedConn) Write(p []byte) (int, error) { return len(p), nil }
+
+// Requests share 128 TCP connections to OpenVidu, and reuse them.
 func TestConnectionPool(t *testing.T) {
 	var fake *fakeOpenVidu
-	var once sync.Once
-	full := make(chan bool)
+	full, release := context.WithTimeout(t.Context(), 2*time.Second) // so that a smaller pool doesn't hang
 	fake = startFake(t, func(w http.ResponseWriter, r *http.Request) {
-		if fake.connected.Load() >= maxConnections {
-			once.Do(func() { close(full) })
+		if fake.connected.Load() >= 128 {
+			release()
 		}
-		<-full
+		<-full.Done()
 		respond(200, connectionResponse)(w, r)
 	})
 	s := startServer(t, fake.URL)
 	for range 2 {
 		var clients sync.WaitGroup
-		for range 2 * maxConnections {
-			clients.Go(func() { check(t, "response", post(t, s.URL+connectionsPath, ""), "200 "+token) })
+		for range 256 {
+			clients.Go(func() { check(t, "response", post(t, s.URL+connection.path, ""), "200 "+token) })
 		}
 		clients.Wait()
 	}
-	check(t, "connections", fmt.Sprint(fake.connected.Load()), "128")
+	check(t, "connections", fake.connected.Load(), 128)
 }
 
-// When the client disconnects, the call is cancelled and not logged as an error.
+// When the client disconnects, the call is cancelled at once, and that isn't logged as an error.
 func TestClientDisconnects(t *testing.T) {
-	arrived, cancelled := make(chan bool), make(chan bool)
-	s := startServer(t, startFake(t, func(w http.ResponseWriter, r *http.Request) {
-		arrived <- true
-		<-r.Context().Done()
-		cancelled <- true
-	}).URL)
-	c := dial(t, s)
-	io.WriteString(c, "POST /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	<-arrived
-	c.Close()
-	<-cancelled
-	waitFor(t, s.log, "msg=request .* status=499")
-	if strings.Contains(s.log.String(), "level=ERROR") {
-		t.Errorf("got log\n%s\nwant no error", s.log)
+	for _, path := range []string{session.path, connection.path} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			arrived, cancelled := make(chan bool, 1), make(chan bool, 1)
+			s := startServer(t, startFake(t, func(w http.ResponseWriter, r *http.Request) {
+				arrived <- true
+				<-r.Context().Done()
+				cancelled <- true
+			}).URL)
+			c := dial(t, s)
+			io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			receive(t, "call to OpenVidu", arrived)
+			c.Close()
+			receive(t, "cancellation of the call", cancelled)
+			waitFor(t, s.log, `^time=\S+ level=INFO msg=request method=POST path=`+path+` status=499 duration=\S+ error="client disconnected: context canceled"\n$`)
+		})
 	}
 }
 
-// The timeouts are consistent with each other and with OpenVidu, which takes up to 15 s to respond and closes idle connections after 60 s.
+// The time that each step may take, which synctest's clock measures exactly. The README promises these numbers.
 func TestTimeouts(t *testing.T) {
-	s := startServer(t, "http://localhost")
-	header, read, write, idle := s.Config.ReadHeaderTimeout, s.Config.ReadTimeout, s.Config.WriteTimeout, s.Config.IdleTimeout
-	call, handshake, idleConn := s.ov.timeout, s.transport().TLSHandshakeTimeout, s.transport().IdleConnTimeout
-	server := 0 < header && header <= read && read <= idle && read+call < write && s.Config.ErrorLog != nil
-	client := 15*time.Second < call && 0 < handshake && handshake < call && 0 < idleConn && idleConn < time.Minute
-	if !server || !client {
-		t.Errorf("got %v for a header, %v for a request, %v to a response, %v idle; for a call to OpenVidu %v, %v for its handshake, %v idle; want header <= request <= idle, "+
-			"request + call < response, 15s < call, 0 < handshake < call, 0 < idle < 1m",
-			header, read, write, idle, call, handshake, idleConn)
+	const (
+		head     = "POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+		request  = head + "\r\n{}"
+		timedOut = "504 OpenVidu timed out: try again"
+		closed   = "unexpected EOF"
+	)
+	after := func(delay time.Duration) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(delay)
+			respondToAll(w, r)
+		}
 	}
-}
-
-// BenchmarkHop measures requests through this server and, for comparison, through a bare httputil.ReverseProxy.
-func BenchmarkHop(b *testing.B) {
-	fake := httptest.NewServer(http.HandlerFunc(respondToAll))
-	b.Cleanup(fake.Close)
-	u, _ := url.Parse(fake.URL)
-	proxy := httptest.NewServer(&httputil.ReverseProxy{
-		Transport:  &http.Transport{MaxIdleConnsPerHost: maxConnections},
-		BufferPool: &bufferPool{sync.Pool{New: func() any { return make([]byte, 32<<10) }}},
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(u)
-			r.Out.URL.Path = "/openvidu/api/sessions/SessionA/connection"
-			r.Out.SetBasicAuth("OPENVIDUAPP", secret)
-		},
-	})
-	b.Cleanup(proxy.Close)
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	server := httptest.NewServer(newHandler(newOpenVidu(u, secret, false), []string{"*"}, logger))
-	b.Cleanup(server.Close)
-	for _, bb := range []struct{ name, url, body, want string }{
-		{"session", server.URL + sessionsPath, `{"customSessionId":"SessionA"}`, "SessionA"},
-		{"token", server.URL + connectionsPath, "{}", token},
-		{"ReverseProxy", proxy.URL + connectionsPath, "{}", connectionResponse},
+	for _, tt := range []struct {
+		name       string
+		response   http.HandlerFunc
+		writes     []string      // by the client
+		pause      time.Duration // after each write but the last
+		readsAfter time.Duration // from the last write
+		want       string
+		wantAfter  time.Duration // from the start
+		wantLogged string        // duration
+	}{
+		{name: "OpenVidu takes 19 s", response: after(19 * time.Second), writes: []string{request},
+			want: "200 SessionA", wantAfter: 19 * time.Second, wantLogged: "19s"},
+		{name: "OpenVidu never responds", response: hang(""), writes: []string{request}, want: timedOut, wantAfter: 20 * time.Second, wantLogged: "20s"},
+		{name: "OpenVidu's response never ends", response: hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), writes: []string{request},
+			want: timedOut, wantAfter: 20 * time.Second, wantLogged: "20s"},
+		{name: "500 that never ends", response: hang("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\n"), writes: []string{request},
+			want: "502 OpenVidu failed (status 500): check that it is running and see its log", wantLogged: "0s"},
+		{name: "101 that never ends", response: hang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), writes: []string{request},
+			want: "502 unexpected response from OpenVidu (status 101): check OPENVIDU_URL", wantLogged: "0s"},
+		{name: "headers in 4 s", response: respondToAll, writes: []string{"POST ", request[5:]}, pause: 4 * time.Second,
+			want: "200 SessionA", wantAfter: 4 * time.Second, wantLogged: "0s"},
+		{name: "headers that never end", writes: []string{head}, want: closed, wantAfter: 5 * time.Second},
+		{name: "no request", writes: []string{""}, want: closed, wantAfter: 5 * time.Second},
+		{name: "body in 9 s, OpenVidu takes 19 s", response: after(19 * time.Second), writes: []string{head + "\r\n{", "}"}, pause: 9 * time.Second,
+			want: "200 SessionA", wantAfter: 28 * time.Second, wantLogged: "28s"},
+		{name: "body that never ends", writes: []string{head + "\r\n{"}, want: "408 timed out reading request body", wantAfter: 10 * time.Second, wantLogged: "10s"},
+		{name: "client that reads after 39 s", response: respondToAll, writes: []string{request}, readsAfter: 39 * time.Second,
+			want: "200 SessionA", wantAfter: 39 * time.Second, wantLogged: "0s"},
+		{name: "client that reads after 41 s", response: respondToAll, writes: []string{request}, readsAfter: 41 * time.Second,
+			want: closed, wantAfter: 41 * time.Second, wantLogged: "0s"},
 	} {
-		b.Run(bb.name, func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetParallelism(16)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					_, text := send(b, "POST", bb.url, bb.body, http.Header{})
-					check(b, "text", text, bb.want)
+		t.Run(tt.name, func(t *testing.T) {
+			simulate(t, tt.response, func(t *testing.T, s *simulation) {
+				c := s.server.dial()
+				defer c.Close()
+				for i, text := range tt.writes {
+					if i > 0 {
+						time.Sleep(tt.pause)
+					}
+					io.WriteString(c, text)
+				}
+				time.Sleep(tt.readsAfter)
+				check(t, "response", readResponse(c), tt.want)
+				check(t, "time", time.Since(s.start), tt.wantAfter)
+				if tt.wantLogged != "" {
+					synctest.Wait()
+					checkLog(t, s.log, " duration="+tt.wantLogged+"[ \n]")
 				}
 			})
 		})
 	}
 }
 
-// Whatever a client sends, OpenVidu gets a valid request for a session or a connection, or none, and the client gets no 5xx.
+// A client's idle connection is kept for 2 min, an idle connection to OpenVidu for 30 s: OpenVidu closes it after 60 s.
+func TestIdleConnections(t *testing.T) {
+	simulate(t, respondToAll, func(t *testing.T, s *simulation) {
+		c := s.server.dial()
+		reader := bufio.NewReader(c)
+		for range 2 {
+			io.WriteString(c, "POST /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			check(t, "response", readResponse(reader), "200 SessionA")
+			time.Sleep(119 * time.Second)
+		}
+		check(t, "response on an idle connection", readResponse(reader), "unexpected EOF")
+		check(t, "time", time.Since(s.start), 239*time.Second)
+		check(t, "end of the first idle connection to OpenVidu", <-s.closed, 30*time.Second)
+		check(t, "end of the second idle connection to OpenVidu", <-s.closed, (119+30)*time.Second)
+	})
+}
+
+// OpenVidu is checked every 5 s until it is ready. The log shows a reason only if it has changed.
+func TestWaitForOpenVidu(t *testing.T) {
+	var checked []time.Duration
+	responses := []http.HandlerFunc{respond(503, ""), respond(503, htmlResponse), reset, reset, respond(401, ""), respond(503, ""), respond(200, configResponse)}
+	var s *simulation
+	simulate(t, func(w http.ResponseWriter, r *http.Request) {
+		checked = append(checked, time.Since(s.start))
+		responses[len(checked)-1](w, r)
+	}, func(t *testing.T, simulation *simulation) {
+		s = simulation
+		waitForOpenVidu(t.Context(), s.ov, newLogger(s.log))
+		var want []time.Duration
+		for i := range responses {
+			want = append(want, time.Duration(i)*5*time.Second)
+		}
+		check(t, "times of the checks", checked, want)
+		lines := regexp.MustCompile(`(?m) (WARN|INFO) msg=.*? (error="[^:]*|version=\S+)`).FindAllString(strings.ReplaceAll(s.log.String(), "level=", " "), -1)
+		check(t, "log", lines, []string{
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed (status 503)`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu closed the connection`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu rejected the credentials`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed (status 503)`,
+			` INFO msg="OpenVidu is ready" version=2.31.0`,
+		})
+	})
+}
+
+// Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake. Otherwise OpenVidu is unreachable.
+func TestConnectTimeouts(t *testing.T) {
+	const unreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
+	t.Run("TLS handshake", func(t *testing.T) {
+		simulate(t, nil, func(t *testing.T, s *simulation) {
+			s.ov.api = "https://openvidu"
+			s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) {
+				client, server := net.Pipe()
+				go io.Copy(io.Discard, server)
+				return client, nil
+			}
+			check(t, "response", s.post(session.path), unreachable)
+			check(t, "time", time.Since(s.start), 5*time.Second)
+		})
+	})
+	t.Run("connection", func(t *testing.T) {
+		resolver := net.DefaultResolver
+		defer func() { net.DefaultResolver = resolver }()
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done() // a name server that doesn't respond stands in for a host that drops packets
+			return nil, ctx.Err()
+		}}
+		simulate(t, nil, func(t *testing.T, s *simulation) {
+			s.ov.client = newOpenVidu(&url.URL{}, secret, false).client // without the connections in memory
+			s.ov.api = "http://openvidu.invalid"
+			check(t, "response", s.post(session.path), unreachable)
+			check(t, "time", time.Since(s.start), 5*time.Second)
+		})
+	})
+}
+
+// Shutdown waits for the longest request, and for no more than 40 s.
+func TestShutdownTimeout(t *testing.T) {
+	t.Run("longest request", func(t *testing.T) {
+		simulate(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(19 * time.Second)
+			respondToAll(w, r)
+		}, func(t *testing.T, s *simulation) {
+			c := s.server.dial()
+			io.WriteString(c, "POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{")
+			synctest.Wait()
+			s.stop()
+			time.Sleep(9 * time.Second)
+			io.WriteString(c, "}")
+			check(t, "response", readResponse(c), "200 SessionA")
+			check(t, "result", <-s.result, nil)
+		})
+	})
+	t.Run("request that doesn't end", func(t *testing.T) {
+		simulate(t, nil, func(t *testing.T, s *simulation) {
+			s.http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+			c := s.server.dial()
+			io.WriteString(c, "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			synctest.Wait()
+			s.stop()
+			check(t, "result", fmt.Sprint(<-s.result), "requests in flight did not finish within 40s: context deadline exceeded")
+			check(t, "time", time.Since(s.start), 40*time.Second)
+		})
+	})
+}
+
+// The log shows what net/http's server reports, and the program ends if the listener fails.
+func TestListenerErrors(t *testing.T) {
+	simulate(t, nil, func(t *testing.T, s *simulation) {
+		s.server.errors <- temporaryError{errors.New("too many open files")}
+		s.server.errors <- errors.New("listener broken")
+		check(t, "result", fmt.Sprint(<-s.result), "listener broken")
+		checkLog(t, s.log, `level=WARN msg="http: Accept error: .*; retrying in 5ms"`)
+	})
+}
+
+// BenchmarkRequest measures requests, client and OpenVidu included.
+func BenchmarkRequest(b *testing.B) {
+	fake := httptest.NewServer(http.HandlerFunc(respondToAll))
+	b.Cleanup(fake.Close)
+	u, _ := url.Parse(fake.URL)
+	server := httptest.NewServer(newHandler(newOpenVidu(u, secret, false), []string{"*"}, newLogger(io.Discard)))
+	b.Cleanup(server.Close)
+	for _, bb := range []struct{ name, path, body, want string }{
+		{"session", session.path, `{"customSessionId":"SessionA"}`, "200 SessionA"},
+		{"token", connection.path, "{}", "200 " + token},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					check(b, "response", post(b, server.URL+bb.path, bb.body), bb.want)
+				}
+			})
+		})
+	}
+}
+
+// Whatever a client sends, OpenVidu gets a valid request for a session or a connection, or none, the client gets no 5xx, and the
+// log shows no token.
 func FuzzRequest(f *testing.F) {
-	for _, path := range []string{sessionsPath, connectionsPath, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
-		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2"} {
-		for _, body := range []string{"", "null", "{}", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`, "{\"\xff\":1}"} {
+	for _, path := range []string{session.path, connection.path, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
+		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2", "/to%6b_a/tok_tok_a", "/%0atok_%0a"} {
+		for _, body := range []string{"", "null", "{}", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`, "{\"\xff\":1}",
+			`{"role":"tok_a"}`} {
 			f.Add(path, body)
 		}
 	}
-	fake := startFake(f, respondToAll)
+	fake := startFake(f, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if message, err := json.Marshal("Parameter role " + string(body)); strings.Contains(string(body), "role") && err == nil {
+			respond(400, `{"error":"Bad Request","message":`+string(message)+"}")(w, r)
+			return
+		}
+		respondToAll(w, r)
+	})
 	s := startServer(f, fake.URL)
 	pattern := regexp.MustCompile(`^POST /openvidu/api/sessions(/[A-Za-z0-9_-]+/connection)? ([ \t\r\n]*\{(?s:.*))$`)
 	f.Fuzz(func(t *testing.T, path, body string) {
@@ -806,17 +1190,25 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("OpenVidu got %q", request)
 			}
 		}
+		s.log.checkSecrets(t)
+		s.log.reset()
 	})
 }
 
 // Whatever .env contains, errors contain line numbers but no text, and quoted text is literal.
 func FuzzDotenv(f *testing.F) {
 	f.Add("a # b\x00\xff\"")
+	f.Add("'\nB=\"")
+	pattern := regexp.MustCompile(`^(\.env must be UTF-8|` +
+		`(\.env:\d+: (must be NAME=VALUE|invalid quoting: start and end the value with a quote that it doesn't contain)\n?)+)$`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := parseDotenv(text); err != nil && !regexp.MustCompile(`^(\.env:\d+: (must be NAME=VALUE|value must end with the quote that it starts with)\n?)+$`).MatchString(err.Error()) {
+		if _, err := readDotenv(files(".env", text)); err != nil && !pattern.MatchString(err.Error()) {
 			t.Errorf("got error %q, want only line numbers", err)
 		}
-		if vars, err := parseDotenv("X=1\nA='" + text + "' # c"); !strings.ContainsAny(text, "'\n") && (err != nil || vars["A"] != text) {
+		if !utf8.ValidString(text) || strings.ContainsAny(text, "'\n") {
+			return
+		}
+		if vars, err := readDotenv(files(".env", "X=1\nA='"+text+"' # c")); err != nil || vars["A"] != text {
 			t.Errorf("quoted text: got %q, %v, want %q", vars["A"], err, text)
 		}
 	})
@@ -836,13 +1228,14 @@ func startFake(t testing.TB, response http.HandlerFunc, configure ...func(*httpt
 	f := &fakeOpenVidu{}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		f.mu.Lock()
 		f.requests = append(f.requests, r)
 		f.bodies = append(f.bodies, string(body))
 		f.mu.Unlock()
 		response(w, r)
 	}))
-	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	f.Config.ErrorLog = log.New(io.Discard, "", 0)
 	f.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			f.connected.Add(1)
@@ -884,47 +1277,63 @@ func respond(status int, body string) http.HandlerFunc {
 
 // respondToAll responds to each of the three requests as OpenVidu does.
 func respondToAll(w http.ResponseWriter, r *http.Request) {
-	respond(200, map[string]string{"config": configResponse, "sessions": sessionResponse, "connection": connectionResponse}[path.Base(r.URL.Path)])(w, r)
+	switch r.URL.Path {
+	case "/openvidu/api/config":
+		respond(200, configResponse)(w, r)
+	case "/openvidu/api/sessions":
+		respond(200, sessionResponse)(w, r)
+	default:
+		respond(200, connectionResponse)(w, r)
+	}
 }
 
 // raw returns a handler that writes text to the connection, calls end and closes the connection.
-func raw(text string, end func(*net.TCPConn)) http.HandlerFunc {
+func raw(text string, end func(net.Conn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, _, _ := w.(http.Hijacker).Hijack()
 		defer c.Close()
 		io.WriteString(c, text)
-		end(c.(*net.TCPConn))
+		end(c)
 	}
 }
 
-func reset(w http.ResponseWriter, r *http.Request) {
-	raw("", func(c *net.TCPConn) { c.SetLinger(0) })(w, r)
-}
-func write(text string) http.HandlerFunc { return raw(text, func(*net.TCPConn) {}) }
+func write(text string) http.HandlerFunc { return raw(text, func(net.Conn) {}) }
 
 // hang returns a handler that writes text and waits until the client closes the connection.
 func hang(text string) http.HandlerFunc {
-	return raw(text, func(c *net.TCPConn) { io.Copy(io.Discard, c) })
+	return raw(text, func(c net.Conn) { io.Copy(io.Discard, c) })
 }
 
-// testServer is the server under test, with its client of OpenVidu and its log.
+func reset(w http.ResponseWriter, r *http.Request) {
+	raw("", func(c net.Conn) {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+	})(w, r)
+}
+
+// testServer is the server under test, with its OpenVidu client and its log.
 type testServer struct {
 	*httptest.Server
-	ov      *openVidu
-	log     *logBuffer
-	origins []string
+	ov         *openVidu
+	log        *logBuffer
+	origins    []string
+	skipVerify bool
 }
 
-// startServer starts a server for the OpenVidu server at openviduURL. It allows any origin unless configure changes that.
+// startServer starts a server for the OpenVidu at openviduURL. configure may change origins and skipVerify.
 func startServer(t testing.TB, openviduURL string, configure ...func(*testServer)) *testServer {
-	u, _ := url.Parse(openviduURL)
-	s := &testServer{Server: httptest.NewUnstartedServer(nil), ov: newOpenVidu(u, secret, false), log: &logBuffer{}, origins: []string{"*"}}
-	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	s.Config = newServer(nil, logger)
+	u, err := url.Parse(openviduURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &testServer{Server: httptest.NewUnstartedServer(nil), log: newLogBuffer(), origins: []string{"*"}}
 	for _, c := range configure {
 		c(s)
 	}
-	s.Config.Handler = newHandler(s.ov, s.origins, logger)
+	logger := newLogger(s.log)
+	s.ov = newOpenVidu(u, secret, s.skipVerify)
+	s.Config = newServer(newHandler(s.ov, s.origins, logger), logger)
 	s.Start()
 	t.Cleanup(func() {
 		s.Close()
@@ -936,19 +1345,144 @@ func startServer(t testing.TB, openviduURL string, configure ...func(*testServer
 
 func (s *testServer) transport() *http.Transport { return s.ov.client.Transport.(*http.Transport) }
 
-// logBuffer is a bytes.Buffer safe for concurrent use.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// simulation is the server and a fake OpenVidu, connected in memory: a real network would stop synctest's clock.
+type simulation struct {
+	start    time.Time
+	server   *memoryListener
+	openvidu *memoryListener
+	closed   chan time.Duration // when connections to OpenVidu were closed
+	ov       *openVidu
+	http     *http.Server // the server's
+	log      *logBuffer
+	stop     context.CancelFunc
+	result   chan error // of serve
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) { defer l.lock()(); return l.b.Write(p) }
-func (l *logBuffer) String() string              { defer l.lock()(); return l.b.String() }
-func (l *logBuffer) lock() (unlock func())       { l.mu.Lock(); return l.mu.Unlock }
+// simulate runs test with a simulation in which OpenVidu responds with response.
+func simulate(t *testing.T, response http.HandlerFunc, test func(*testing.T, *simulation)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &simulation{start: time.Now(), server: newMemoryListener(), openvidu: newMemoryListener(), closed: make(chan time.Duration, 10)}
+		s.log, s.result = newLogBuffer(), make(chan error, 1)
+		logger := newLogger(s.log)
+		s.ov = newOpenVidu(&url.URL{Scheme: "http", Host: "127.0.0.1"}, secret, false)
+		s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) { return s.openvidu.dial(), nil }
+		s.http = newServer(newHandler(s.ov, []string{"*"}, logger), logger)
+		ctx, stop := context.WithCancel(t.Context())
+		s.stop = stop
+		served := make(chan bool)
+		go func() {
+			s.result <- serve(ctx, s.http, s.server, logger)
+			close(served)
+		}()
+		fake := &http.Server{Handler: response, ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				s.closed <- time.Since(s.start)
+			}
+		}}
+		go fake.Serve(s.openvidu)
+		synctest.Wait()
+		test(t, s)
+		stop()
+		fake.Close()
+		s.http.Close()
+		<-served
+		s.ov.client.CloseIdleConnections()
+		s.log.checkSecrets(t)
+	})
+}
+
+func (s *simulation) transport() *http.Transport { return s.ov.client.Transport.(*http.Transport) }
+
+// post sends a POST request without a body and returns the status and text of the response.
+func (s *simulation) post(path string) string {
+	c := s.server.dial()
+	defer c.Close()
+	io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	return readResponse(c)
+}
+
+// memoryListener is a net.Listener whose connections are in memory.
+type memoryListener struct {
+	conns  chan net.Conn
+	errors chan error // for Accept to return
+	close  sync.Once
+	closed chan struct{}
+}
+
+func newMemoryListener() *memoryListener {
+	return &memoryListener{conns: make(chan net.Conn), errors: make(chan error), closed: make(chan struct{})}
+}
+
+func (l *memoryListener) dial() net.Conn {
+	client, server := net.Pipe()
+	l.conns <- server
+	return client
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case err := <-l.errors:
+		return nil, err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memoryListener) Close() error {
+	l.close.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// temporaryError is a net.Error after which an http.Server accepts again.
+type temporaryError struct{ error }
+
+func (temporaryError) Timeout() bool   { return false }
+func (temporaryError) Temporary() bool { return true }
+
+// logBuffer is a buffer for a log, safe for concurrent use.
+type logBuffer struct {
+	mu      sync.Mutex
+	text    []byte
+	changed chan struct{} // closed by the next Write
+}
+
+func newLogBuffer() *logBuffer { return &logBuffer{changed: make(chan struct{})} }
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return len(p), nil
+}
+
+// read returns the text so far and a channel that is closed when there is more.
+func (l *logBuffer) read() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text), l.changed
+}
+
+func (l *logBuffer) String() string {
+	text, _ := l.read()
+	return text
+}
+
+func (l *logBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = nil
+}
 
 // checkSecrets fails the test if the log contains a secret.
 func (l *logBuffer) checkSecrets(t testing.TB) {
-	for _, hidden := range []string{secret, basic, "tok_", strings.TrimPrefix(cookie, "OVJSESSIONID="), "hidden"} {
+	t.Helper()
+	for _, hidden := range []string{secret, basic, "tok_", strings.TrimPrefix(cookie, "OVJSESSIONID="), "user:hidden"} {
 		if strings.Contains(l.String(), hidden) {
 			t.Errorf("the log contains %q:\n%s", hidden, l)
 		}
@@ -961,13 +1495,30 @@ const portPattern = `msg=listening address=\S+:(\d+) ` // in the log
 func waitFor(t *testing.T, log *logBuffer, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if match := re.FindStringSubmatch(log.String()); match != nil {
+	timeout := time.After(10 * time.Second)
+	for {
+		text, changed := log.read()
+		if match := re.FindStringSubmatch(text); match != nil {
 			return match[len(match)-1]
 		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatalf("got log\n%s\nwant %s", text, pattern)
+		}
 	}
-	t.Fatalf("got log\n%s\nwant %s", log, pattern)
-	return ""
+}
+
+// receive returns the next value from ch, which is called name in failures.
+func receive[T any](t *testing.T, name string, ch <-chan T) T {
+	t.Helper()
+	select {
+	case value := <-ch:
+		return value
+	case <-time.After(5 * time.Second):
+		t.Fatalf("%s: got nothing within 5 s", name)
+		panic("unreachable")
+	}
 }
 
 // program is the whole program, running in this process.
@@ -978,10 +1529,11 @@ type program struct {
 	result chan error
 }
 
-func runProgram(t *testing.T, env ...string) *program {
+func startProgram(t *testing.T, env ...string) *program {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	p := &program{log: &logBuffer{}, stop: stop, result: make(chan error, 1)}
-	go func() { p.result <- run(ctx, getenv(append(env, "SERVER_PORT=0")...), fstest.MapFS{}, p.log) }()
+	p := &program{log: newLogBuffer(), stop: stop, result: make(chan error, 1)}
+	go func() { p.result <- run(ctx, getenv(append(env, "SERVER_PORT=0")...), nothing, p.log) }()
 	t.Cleanup(func() {
 		stop()
 		p.log.checkSecrets(t)
@@ -990,18 +1542,24 @@ func runProgram(t *testing.T, env ...string) *program {
 	return p
 }
 
-// command returns a command that runs the program in another process, and its stderr.
+// command returns a command that runs the program in another process, for 10 s at most, and its stderr.
 func command(t *testing.T, env ...string) (*exec.Cmd, *logBuffer) {
-	self, _ := os.Executable()
-	cmd := exec.Command(self)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(env, "OPENVIDU_TEST_MAIN=1", "GORACE=atexit_sleep_ms=0", "GOCOVERDIR="+cmd.Dir)
-	log := &logBuffer{}
+	log := newLogBuffer()
 	cmd.Stderr = log
 	return cmd, log
 }
 
 func startProcess(t *testing.T, env ...string) (*exec.Cmd, *logBuffer) {
+	t.Helper()
 	cmd, log := command(t, append(env, "SERVER_PORT=0")...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -1024,52 +1582,48 @@ func getenv(env ...string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
+var nothing = fstest.MapFS{} // a directory without .env
+
 func files(name, text string) fs.FS { return fstest.MapFS{name: {Data: []byte(text)}} }
 
-// send sends a request and returns the response and its text.
+// read returns the text of a file of this repository, which may have CRLF in a checkout on Windows.
+func read(t *testing.T, name string) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
+
+// send sends a request and returns the response and its text, without a newline at the end.
 func send(t testing.TB, method, url, body string, header http.Header) (*http.Response, string) {
 	t.Helper()
-	req, _ := http.NewRequest(method, url, strings.NewReader(body))
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
 	req.Header = header
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		t.Errorf("%s %.100s: %v", method, url, err)
-		return &http.Response{}, ""
+		return &http.Response{Status: "no response"}, ""
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Errorf("%s %.100s: %v", method, url, err)
 	}
-	return resp, string(text)
+	return resp, strings.TrimSuffix(string(text), "\n")
 }
 
 // post sends a POST request and returns the status and text of the response.
 func post(t testing.TB, url, body string) string {
 	t.Helper()
 	resp, text := send(t, "POST", url, body, http.Header{})
-	return fmt.Sprint(resp.StatusCode, " ", text)
+	return resp.Status[:3] + " " + text
 }
 
-// check fails the test if got differs from want.
-func check(t testing.TB, name, got, want string) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%.100q: got\n%.1000q, want\n%.1000q", name, got, want)
-	}
-}
-
-// checkHeader fails the test if headers of a response differ from want; "" means that the header must be missing.
-func checkHeader(t *testing.T, resp *http.Response, want map[string]string) {
-	t.Helper()
-	for name, want := range want {
-		got, ok := resp.Header[name]
-		if strings.Join(got, ", ") != want || ok != (want != "") {
-			t.Errorf("got %s %q, want %q", name, got, want)
-		}
-	}
-}
-
+// dial returns a connection that lives for 10 s.
 func dial(t testing.TB, s *testServer) net.Conn {
 	c, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {
@@ -1080,14 +1634,53 @@ func dial(t testing.TB, s *testServer) net.Conn {
 	return c
 }
 
-// readResponse returns the status and text of the response that arrives on c, "" if c is closed instead.
-func readResponse(c net.Conn) string {
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err == nil {
-		text, err := io.ReadAll(resp.Body)
-		return strings.TrimSuffix(fmt.Sprint(resp.StatusCode, " ", string(text), err), "<nil>")
+// readResponse returns the status and text of the response that arrives on c, or the error if there is none. It skips 100 Continue.
+func readResponse(c io.Reader) string {
+	reader := bufio.NewReader(c)
+	resp, err := http.ReadResponse(reader, nil)
+	if err == nil && resp.StatusCode == http.StatusContinue {
+		resp, err = http.ReadResponse(reader, nil)
 	}
-	return strings.TrimSuffix(err.Error(), "unexpected EOF")
+	if err != nil {
+		return err.Error()
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(resp.StatusCode, " ", strings.TrimSuffix(string(text), "\n"))
+}
+
+// check fails the test if got differs from want.
+func check[T any](t testing.TB, name string, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%.100q: got\n%.1000s\nwant\n%.1000s", name, fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want))
+	}
+}
+
+func checkContains(t *testing.T, name, text, want string) {
+	t.Helper()
+	if !strings.Contains(text, want) {
+		t.Errorf("%s doesn't contain\n%s", name, want)
+	}
+}
+
+// checkHeader fails the test unless the response has the header name with the value want, or doesn't have it if want is "".
+func checkHeader(t *testing.T, resp *http.Response, name, want string) {
+	t.Helper()
+	got, ok := resp.Header[http.CanonicalHeaderKey(name)]
+	if strings.Join(got, ", ") != want || ok != (want != "") {
+		t.Errorf("%s: got %q, want %q", name, got, want)
+	}
+}
+
+// checkLog fails the test unless the log matches pattern.
+func checkLog(t *testing.T, log *logBuffer, pattern string) {
+	t.Helper()
+	if !regexp.MustCompile(pattern).MatchString(log.String()) {
+		t.Errorf("got log\n%.2000s\nwant %s", log, pattern)
+	}
 }
 
 // checkLeaks fails the test if goroutines have leaked by its end. If /dev/fd exists, it checks file descriptors too.
@@ -1097,7 +1690,7 @@ func checkLeaks(t *testing.T) {
 		entries, _ := os.ReadDir("/dev/fd")
 		return runtime.NumGoroutine(), len(entries)
 	}
-	time.Sleep(1) // starts the network poller, which opens files
+	time.Sleep(time.Nanosecond) // starts the network poller, which opens files
 	goroutines, files := count()
 	t.Cleanup(func() {
 		g, f := count()
@@ -1110,41 +1703,45 @@ func checkLeaks(t *testing.T) {
 	})
 }
 
-type bufferPool struct{ sync.Pool }
-
-func (p *bufferPool) Get() []byte  { return p.Pool.Get().([]byte) }
-func (p *bufferPool) Put(b []byte) { p.Pool.Put(b) }
-
-// Responses recorded from OpenVidu 2.31.0.
+// Responses recorded from OpenVidu 2.31.0, as openvidu/openvidu-dev starts it.
 const (
-	sessionResponse = `{"id":"SessionA","object":"session","sessionId":"SessionA","createdAt":1795363583996,"recording":false,"broadcasting":false,"mediaMode":"ROUTED","recordingMode":"MANUAL",` +
-		`"defaultRecordingProperties":{"name":"","hasAudio":true,"hasVideo":true,"outputMode":"COMPOSED","recordingLayout":"BEST_FIT","resolution":"1280x720","frameRate":25,` +
-		`"shmSize":536870912},"customSessionId":"SessionA","forcedVideoCodec":"MEDIA_SERVER_PREFERRED","allowTranscoding":false,"connections":{"numberOfElements":0,"content":[]}}`
-	connectionResponse = `{"id":"con_Y06efLnj6t","object":"connection","status":"pending","connectionId":"con_Y06efLnj6t","sessionId":"SessionA","createdAt":1795363586022,"type":"WEBRTC",` +
-		`"record":true,"role":"PUBLISHER","kurentoOptions":null,"customIceServers":[],"rtspUri":null,"adaptativeBitrate":null,"onlyPlayWithSubscribers":null,"networkCache":null,` +
-		`"serverData":"","token":"wss://localhost:4443?sessionId=SessionA&token=tok_Sb55SFmGqEXQfJhX","activeAt":null,"location":null,"ip":null,"platform":null,"clientData":null,` +
-		`"publishers":null,"subscribers":null}`
-	ipcamResponse = `{"id":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","object":"connection","status":"active","connectionId":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","sessionId":"SessionA",` +
-		`"createdAt":1795363587056,"activeAt":1795363587056,"location":"unknown","ip":"127.0.0.1","platform":"IPCAM","token":null,"type":"IPCAM","record":true,"role":null,` +
-		`"kurentoOptions":null,"customIceServers":[],"rtspUri":"rtsp://127.0.0.1:1/x","adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000,"serverData":"",` +
-		`"clientData":null,"publishers":[{"createdAt":1795363587127,"streamId":"str_IPC_Wa28_ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","rtspUri":"rtsp://127.0.0.1:1/x",` +
-		`"mediaOptions":{"hasAudio":true,"audioActive":true,"hasVideo":true,"videoActive":true,"typeOfVideo":"IPCAM","frameRate":null,"videoDimensions":null,"filter":{},` +
-		`"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000}}],"subscribers":[]}`
-	configResponse = `{"VERSION":"2.31.0","DOMAIN_OR_PUBLIC_IP":"localhost","HTTPS_PORT":4443,"OPENVIDU_PUBLICURL":"https://localhost:4443","OPENVIDU_CDR":false,` +
-		`"OPENVIDU_STREAMS_VIDEO_MAX_RECV_BANDWIDTH":1000,"OPENVIDU_STREAMS_VIDEO_MIN_RECV_BANDWIDTH":300,"OPENVIDU_STREAMS_VIDEO_MAX_SEND_BANDWIDTH":1000,` +
-		`"OPENVIDU_STREAMS_VIDEO_MIN_SEND_BANDWIDTH":300,"OPENVIDU_STREAMS_FORCED_VIDEO_CODEC":"MEDIA_SERVER_PREFERRED","OPENVIDU_STREAMS_ALLOW_TRANSCODING":false,` +
-		`"OPENVIDU_WEBRTC_SIMULCAST":false,"OPENVIDU_SESSIONS_GARBAGE_INTERVAL":900,"OPENVIDU_SESSIONS_GARBAGE_THRESHOLD":3600,"OPENVIDU_RECORDING":false,"OPENVIDU_WEBHOOK":false}`
-	invalidResponse      = `{"timestamp":1795363586293,"status":400,"error":"Bad Request","message":"Parameter role BOSS is not defined","path":"/openvidu/api/sessions/SessionA/connection"}`
+	sessionResponse = `{"id":"SessionA","object":"session","sessionId":"SessionA","createdAt":1795490638585,"recording":false,"broadcasting":false,` +
+		`"mediaMode":"ROUTED","recordingMode":"MANUAL","defaultRecordingProperties":{"name":"","hasAudio":true,"hasVideo":true,` +
+		`"outputMode":"COMPOSED","recordingLayout":"BEST_FIT","resolution":"1280x720","frameRate":25,"shmSize":536870912},` +
+		`"customSessionId":"SessionA","forcedVideoCodec":"MEDIA_SERVER_PREFERRED","allowTranscoding":false,"connections":{"numberOfElements":0,` +
+		`"content":[]}}`
+	connectionResponse = `{"id":"con_XVQuLRIvX0","object":"connection","status":"pending","connectionId":"con_XVQuLRIvX0","sessionId":"SessionA",` +
+		`"createdAt":1795490638684,"type":"WEBRTC","record":true,"role":"PUBLISHER","kurentoOptions":null,"customIceServers":[],"rtspUri":null,` +
+		`"adaptativeBitrate":null,"onlyPlayWithSubscribers":null,"networkCache":null,"serverData":"",` +
+		`"token":"ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1","activeAt":null,"location":null,"ip":null,"platform":null,` +
+		`"clientData":null,"publishers":null,"subscribers":null}`
+	configResponse = `{"VERSION":"2.31.0","DOMAIN_OR_PUBLIC_IP":"localhost","HTTPS_PORT":4443,"OPENVIDU_PUBLICURL":"http://localhost:4443","OPENVIDU_CDR":false,` +
+		`"OPENVIDU_STREAMS_VIDEO_MAX_RECV_BANDWIDTH":1000,"OPENVIDU_STREAMS_VIDEO_MIN_RECV_BANDWIDTH":300,` +
+		`"OPENVIDU_STREAMS_VIDEO_MAX_SEND_BANDWIDTH":1000,"OPENVIDU_STREAMS_VIDEO_MIN_SEND_BANDWIDTH":300,` +
+		`"OPENVIDU_STREAMS_FORCED_VIDEO_CODEC":"MEDIA_SERVER_PREFERRED","OPENVIDU_STREAMS_ALLOW_TRANSCODING":false,"OPENVIDU_WEBRTC_SIMULCAST":false,` +
+		`"OPENVIDU_SESSIONS_GARBAGE_INTERVAL":900,"OPENVIDU_SESSIONS_GARBAGE_THRESHOLD":3600,"OPENVIDU_RECORDING":false,"OPENVIDU_WEBHOOK":false}`
+	ipcamResponse = `{"id":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","object":"connection","status":"active","connectionId":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x",` +
+		`"sessionId":"SessionA","createdAt":1795363587056,"activeAt":1795363587056,"location":"unknown","ip":"127.0.0.1","platform":"IPCAM",` +
+		`"token":null,"type":"IPCAM","record":true,"role":null,"kurentoOptions":null,"customIceServers":[],"rtspUri":"rtsp://127.0.0.1:1/x",` +
+		`"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000,"serverData":"","clientData":null,` +
+		`"publishers":[{"createdAt":1795363587127,"streamId":"str_IPC_Wa28_ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","rtspUri":"rtsp://127.0.0.1:1/x",` +
+		`"mediaOptions":{"hasAudio":true,"audioActive":true,"hasVideo":true,"videoActive":true,"typeOfVideo":"IPCAM","frameRate":null,` +
+		`"videoDimensions":null,"filter":{},"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000}}],"subscribers":[]}`
+	invalidResponse = `{"timestamp":1795363586293,"status":400,"error":"Bad Request","message":"Parameter role BOSS is not defined",` +
+		`"path":"/openvidu/api/sessions/SessionA/connection"}`
 	malformedResponse    = `{"timestamp":"2026-11-22T16:06:24.938+00:00","status":400,"error":"Bad Request","path":"/openvidu/api/sessions"}`
 	unauthorizedResponse = `{"timestamp":"2026-11-22T16:06:25.639+00:00","status":401,"error":"Unauthorized","path":"/openvidu/api/sessions"}`
 	notFoundResponse     = `{"timestamp":"2026-11-22T16:06:25.917+00:00","status":404,"error":"Not Found","path":"/openvidu/api/openvidu/api/sessions"}`
-	internalResponse     = `{"timestamp":"2026-11-22T16:06:26.734+00:00","status":500,"error":"Internal Server Error","path":"/openvidu/api/sessions/%2e%2e/connection"}`
-	htmlResponse         = `<!doctype html><html lang="en"><head><title>HTTP Status 400 – Bad Request</title><style type="text/css">body {font-family:Tahoma,Arial,sans-serif;} h1, h2, h3, b ` +
-		`{color:white;background-color:#525D76;} h1 {font-size:22px;} h2 {font-size:16px;} h3 {font-size:14px;} p {font-size:12px;} a {color:black;} .line {height:1px;` +
-		`background-color:#525D76;border:none;}</style></head><body><h1>HTTP Status 400 – Bad Request</h1></body></html>`
+	internalResponse     = `{"timestamp":"2026-11-22T16:06:26.734+00:00","status":500,"error":"Internal Server Error",` +
+		`"path":"/openvidu/api/sessions/%2e%2e/connection"}`
+	htmlResponse = `<!doctype html><html lang="en"><head><title>HTTP Status 400 – Bad Request</title><style type="text/css">` +
+		`body {font-family:Tahoma,Arial,` +
+		`sans-serif;} h1, h2, h3,` +
+		` b {color:white;background-color:#525D76;} h1 {font-size:22px;} h2 {font-size:16px;} h3 {font-size:14px;} p {font-size:12px;} a {color:black` +
+		`;} .line {height:1px;background-color:#525D76;border:none;}</style></head><body><h1>HTTP Status 400 – Bad Request</h1></body></html>`
 
 	cookie = "OVJSESSIONID=8EB66F980847C6A7697796FB1F7FED6C"
-	token  = "wss://localhost:4443?sessionId=SessionA&token=tok_Sb55SFmGqEXQfJhX"
+	token  = "ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1"
 	basic  = "T1BFTlZJRFVBUFA6UyNlY3JldA==" // OPENVIDUAPP:S#ecret
 	secret = "S#ecret"
 )

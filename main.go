@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,9 +21,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 func main() {
@@ -36,7 +35,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// net/http logs unsolicited responses to the standard logger, and they may contain a cookie or token.
+	// net/http prints unsolicited responses, which may contain a cookie or a token, with the standard logger. This also silences
+	// what you print with package log; use the logger in run.
 	log.SetOutput(io.Discard)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,13 +47,13 @@ func main() {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "openvidu-basic-go creates OpenVidu sessions and tokens for a frontend.\n\n",
 		"Settings, from environment variables or from the file .env in the working directory:\n")
-	for _, s := range new(config).settings() {
+	for _, s := range settings {
 		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue)
 	}
 }
 
-// run loads the settings from getenv and from the file .env in dir, logs to stderr and serves until ctx is done. Then it
-// finishes the requests in flight; it returns an error if they take longer than WriteTimeout.
+// run loads the settings from getenv and from the file .env in dir, logs to stderr, and serves until ctx is done. Then it
+// finishes the requests in flight.
 func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.Writer) error {
 	cfg, err := loadConfig(getenv, dir)
 	if err != nil {
@@ -61,53 +61,44 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	}
 	listener, err := net.Listen("tcp", ":"+cfg.port)
 	if err != nil {
-		return fmt.Errorf("SERVER_PORT: cannot listen on port %s (in use? choose another): %w", cfg.port, err)
+		return fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", cfg.port, err)
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
-	defer ov.client.CloseIdleConnections()
-	server := newServer(newHandler(ov, cfg.origins, logger), logger)
-
-	logger.Info("listening", "address", listener.Addr().String(),
-		"OPENVIDU_URL", cfg.openviduURL.Redacted(), "CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","))
+	logger := newLogger(stderr)
+	logger.Info("listening",
+		"address", listener.Addr().String(),
+		"OPENVIDU_URL", cfg.openviduURL.String(),
+		"OPENVIDU_SECRET", "("+cfg.secretSource+")",
+		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
+		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","))
 	if cfg.tlsSkipVerify {
 		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
-
-	var background sync.WaitGroup
-	defer background.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	background.Go(func() { waitForOpenVidu(ctx, ov, 5*time.Second, logger) })
-	failed := make(chan error, 1)
-	background.Go(func() { failed <- server.Serve(listener) })
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	logger.Info("shutting down, waiting for requests in flight")
-	shutdownCtx, cancelShutdown := context.WithTimeout(context.WithoutCancel(ctx), server.WriteTimeout)
-	defer cancelShutdown()
-	return server.Shutdown(shutdownCtx)
+	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
+	defer ov.client.CloseIdleConnections()
+	go waitForOpenVidu(ctx, ov, logger)
+	return serve(ctx, newServer(newHandler(ov, cfg.origins, logger), logger), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu at the given interval until it is ready or ctx is done. It logs when OpenVidu is ready and,
-// whenever the reason changes, why it isn't. A successful check also obtains the session cookie and opens a TCP connection.
-func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, logger *slog.Logger) {
+// waitForOpenVidu checks OpenVidu every 5 s until it is ready or ctx is done. It logs each new reason why OpenVidu can't be
+// used, and then that it is ready. A successful check also obtains the session cookie and opens a TCP connection.
+func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
+	const interval = 5 * time.Second
 	var logged string
 	for {
-		version, err := ov.version(ctx)
+		version, publicURL, err := ov.config(ctx)
 		if err == nil {
-			logger.Info("OpenVidu is ready", "version", version)
+			logger.Info("OpenVidu is ready", "version", version, "OPENVIDU_PUBLICURL", publicURL)
+			return
+		}
+		if ctx.Err() != nil {
 			return
 		}
 		reason := err.Error()
 		if failure, ok := errors.AsType[openviduError](err); ok {
-			reason = failure.Error() // without the wrapped cause, whose port or time may differ at every check
+			reason = failure.Error() // without the cause, which may contain a local port or a time that changes with every check
 		}
-		if ctx.Err() == nil && reason != logged {
-			logger.Warn("OpenVidu is not ready", "error", err)
+		if reason != logged {
+			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err.Error())
 			logged = reason
 		}
 		select {
@@ -116,6 +107,27 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, interval time.Duration, 
 		case <-time.After(interval):
 		}
 	}
+}
+
+// serve serves until ctx is done, and then finishes the requests in flight. It returns an error if the listener fails, or if
+// the requests in flight take longer than WriteTimeout.
+func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
+	result := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		logger.Info("shutting down, waiting for requests in flight")
+		timeout, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
+		defer cancel()
+		result <- server.Shutdown(timeout)
+	})
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	// Serve returns as soon as Shutdown is called.
+	if err := <-result; err != nil {
+		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
+	}
+	return nil
 }
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout must cover a slow body plus a
@@ -135,85 +147,129 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 // config contains the values of the settings.
 type config struct {
 	port          string
-	openviduURL   *url.URL
+	openviduURL   *url.URL // without user info, query, fragment and /openvidu/api
 	secret        string
+	secretSource  string
 	tlsSkipVerify bool
 	origins       []string // as browsers send them, or only "*"
 }
 
-// setting describes a variable from the environment or .env. parse stores its value, or returns an error whose text completes
-// "must be".
-type setting struct {
+// settings lists the variables that the environment or .env can set. parse stores a value in a config, or returns an error that
+// says what is wrong with it, without the value if that may be secret.
+var settings = []struct {
 	name, defaultValue, usage string
-	parse                     func(value string) error
-}
-
-// settings returns all settings, whose parse functions store the values in cfg.
-func (cfg *config) settings() []setting {
-	return []setting{
-		{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", cfg.parsePort},
-		{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", cfg.parseURL},
-		{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", func(value string) error { cfg.secret = value; return nil }},
-		{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", cfg.parseSkipVerify},
-		{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, exactly as browsers send them; * allows any", cfg.parseOrigins},
-	}
+	parse                     func(cfg *config, value string) error
+}{
+	{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", (*config).parsePort},
+	{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", (*config).parseURL},
+	{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", (*config).parseSecret},
+	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", (*config).parseSkipVerify},
+	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, exactly as browsers send them; * alone allows any", (*config).parseOrigins},
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count as unset.
-// It reports every invalid setting, one per line, without values that may be secret.
-func loadConfig(getenv func(string) string, dir fs.FS) (config, error) {
-	text, err := fs.ReadFile(dir, ".env")
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // the file is optional
-	}
-	vars, parseErr := parseDotenv(string(text))
-	errs := []error{err, parseErr}
-	var cfg config
-	for _, s := range cfg.settings() {
-		if err := s.parse(cmp.Or(strings.TrimSpace(getenv(s.name)), vars[s.name], s.defaultValue)); err != nil {
-			errs = append(errs, fmt.Errorf("%s: must be %w", s.name, err))
+// Its error lists everything that is wrong, one mistake per line, and never includes a value that may be secret.
+func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
+	dotenv, err := readDotenv(dir)
+	errs := []error{err}
+	cfg := &config{}
+	for _, s := range settings {
+		value, source := s.defaultValue, "default"
+		if v := dotenv[s.name]; v != "" {
+			value, source = v, "from .env"
+		}
+		if v := strings.TrimSpace(getenv(s.name)); v != "" { // cmd on Windows adds spaces
+			value, source = v, "from the environment"
+		}
+		if s.name == "OPENVIDU_SECRET" {
+			cfg.secretSource = source
+		}
+		if err := s.parse(cfg, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
-	return cfg, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return cfg, nil
 }
 
 func (cfg *config) parsePort(value string) error {
+	if !isPort(value) {
+		return errors.New("must be a number from 0 to 65535")
+	}
 	cfg.port = value
-	if _, err := strconv.ParseUint(value, 10, 16); err != nil {
-		return errors.New("a number from 0 to 65535")
-	}
 	return nil
 }
 
-func (cfg *config) parseURL(value string) (err error) {
-	cfg.openviduURL, err = url.Parse(value)
-	if err != nil || cfg.openviduURL.Hostname() == "" || cfg.openviduURL.Scheme != "http" && cfg.openviduURL.Scheme != "https" {
-		return errors.New("an http or https URL with a host, such as http://localhost:4443/")
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+func (cfg *config) parseURL(value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return errors.New("must not include credentials, a query or a fragment")
+	}
+	if strings.Contains(u.Path, "/openvidu/api") {
+		return errors.New("must not include /openvidu/api")
+	}
+	cfg.openviduURL = u
 	return nil
 }
 
-func (cfg *config) parseSkipVerify(value string) (err error) {
-	cfg.tlsSkipVerify, err = strconv.ParseBool(value)
+func (cfg *config) parseSecret(value string) error {
+	cfg.secret = value
+	return nil
+}
+
+func (cfg *config) parseSkipVerify(value string) error {
+	skip, err := strconv.ParseBool(value)
 	if err != nil {
-		return errors.New("true or false")
+		return errors.New("must be true or false")
 	}
+	cfg.tlsSkipVerify = skip
 	return nil
 }
-
-// originPattern matches an origin as browsers send it (RFC 6454, section 6.2), and default ports, which parseOrigins rejects.
-var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
 func (cfg *config) parseOrigins(value string) error {
+	if value == "*" {
+		cfg.origins = []string{"*"}
+		return nil
+	}
 	for origin := range strings.SplitSeq(value, ",") {
 		origin = strings.TrimSpace(origin)
-		if value != "*" && !originPattern.MatchString(origin) ||
-			strings.HasPrefix(origin, "http:") && strings.HasSuffix(origin, ":80") ||
-			strings.HasPrefix(origin, "https:") && strings.HasSuffix(origin, ":443") {
-			return fmt.Errorf("* or comma-separated origins such as https://example.com,http://localhost:8080 "+
-				"(lower case, no path or trailing slash, no default port, non-ASCII hosts as xn--…); %q is not an origin", origin)
+		if err := checkOrigin(origin); err != nil {
+			return fmt.Errorf("%q %w", origin, err)
 		}
 		cfg.origins = append(cfg.origins, origin)
+	}
+	return nil
+}
+
+var (
+	originPattern      = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(:[1-9][0-9]*)?$`)
+	defaultPortPattern = regexp.MustCompile(`^(http://.*:80|https://.*:443)$`)
+)
+
+// checkOrigin returns an error unless browsers can send origin as the header Origin (RFC 6454, section 6.2). "*" isn't an origin.
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin) // which also checks IPv6 addresses
+	switch {
+	case origin == "*":
+		return errors.New("must stand alone")
+	case origin != strings.ToLower(origin):
+		return errors.New("must be lower case")
+	case err == nil && u.Host != "" && u.Path != "":
+		return errors.New("must not have a path or a trailing slash")
+	case defaultPortPattern.MatchString(origin):
+		return errors.New("must not have a default port")
+	case err != nil || !originPattern.MatchString(origin) || u.Port() != "" && !isPort(u.Port()):
+		return errors.New("is not an origin such as https://example.com or http://localhost:8080; write non-ASCII hosts as xn--…")
 	}
 	return nil
 }
@@ -221,36 +277,58 @@ func (cfg *config) parseOrigins(value string) error {
 // assignment matches a line of a .env file.
 var assignment = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
 
-// parseDotenv parses the lines NAME=VALUE of a .env file; the last occurrence of a name wins. Its error contains the
-// numbers of invalid lines, but not their text, which may be secret.
-func parseDotenv(text string) (map[string]string, error) {
+// readDotenv returns the variables in the file .env in dir, none if there is no such file. The last occurrence of a name wins.
+// Its error contains the numbers of invalid lines, but not their text, which may be secret.
+func readDotenv(dir fs.FS) (map[string]string, error) {
+	text, err := fs.ReadFile(dir, ".env")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(text) {
+		return nil, errors.New(".env must be UTF-8")
+	}
 	vars := map[string]string{}
 	var errs []error
-	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
+	for i, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
+		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if match := assignment.FindStringSubmatch(line); match == nil {
+		match := assignment.FindStringSubmatch(line)
+		if match == nil {
 			errs = append(errs, fmt.Errorf(".env:%d: must be NAME=VALUE", i+1))
-		} else if value, ok := unquote(match[2]); !ok {
-			errs = append(errs, fmt.Errorf(".env:%d: value must end with the quote that it starts with", i+1))
-		} else {
-			vars[match[1]] = value
+			continue
 		}
+		value, err := unquote(match[2])
+		if err != nil {
+			errs = append(errs, fmt.Errorf(".env:%d: %w", i+1, err))
+			continue
+		}
+		vars[match[1]] = value
 	}
-	return vars, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return vars, nil
 }
 
-// unquote strips spaces, quotes and a trailing comment. Quoted text is literal; elsewhere # after a space starts a comment.
-// It reports whether the quote is closed.
-func unquote(value string) (string, bool) {
-	trimmed := strings.TrimSpace(value)
-	if trimmed != "" && strings.Contains(`"'`, trimmed[:1]) {
-		value, rest, closed := strings.Cut(trimmed[1:], trimmed[:1])
-		rest = strings.TrimSpace(rest)
-		return value, closed && (rest == "" || rest[0] == '#')
+var commentPattern = regexp.MustCompile(`\s#.*`)
+
+// unquote returns text without white space around it, quotes and a trailing comment. Quoted text is literal; elsewhere, # after
+// white space starts a comment.
+func unquote(text string) (string, error) {
+	trimmed := strings.TrimSpace(text)
+	if !strings.HasPrefix(trimmed, `"`) && !strings.HasPrefix(trimmed, "'") {
+		return strings.TrimSpace(commentPattern.ReplaceAllString(text, "")), nil
 	}
-	value, _, _ = strings.Cut(value, " #")
-	return strings.TrimSpace(value), true
+	quote := trimmed[:1]
+	value, rest, closed := strings.Cut(trimmed[1:], quote)
+	rest = strings.TrimSpace(rest)
+	if !closed || rest != "" && !strings.HasPrefix(rest, "#") {
+		return "", errors.New("invalid quoting: start and end the value with a quote that it doesn't contain")
+	}
+	return value, nil
 }

@@ -43,7 +43,7 @@ var errSessionNotFound = errors.New("session not found: create it first with POS
 const (
 	errCredentials openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 	errForbidden   openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
-	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port, without /openvidu/api)"
+	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port)"
 	errUnreachable openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 	errClosed      openviduError = "OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
 	errCertificate openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA " +
@@ -68,12 +68,12 @@ type openVidu struct {
 	timeout time.Duration // of a call, from connecting to the end of the response
 }
 
-// newOpenVidu returns a client of the OpenVidu server at the URL base, which doesn't include /openvidu/api. skipVerify disables
-// certificate verification.
+// newOpenVidu returns a client of the OpenVidu server at base, a URL without user info, query, fragment and /openvidu/api.
+// skipVerify disables certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
-		api:     (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}).JoinPath("openvidu/api").String(),
+		api:     base.JoinPath("openvidu/api").String(),
 		secret:  secret,
 		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
 		client: &http.Client{
@@ -164,30 +164,32 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return resp.Token, nil
 }
 
-// version returns OpenVidu's version. It is the cheapest call that checks the URL, the certificate and the secret.
-func (ov *openVidu) version(ctx context.Context) (string, error) {
+// config returns OpenVidu's version and its public URL, which is the address in its tokens (with http for ws, https for wss).
+// It is the cheapest call that checks OPENVIDU_URL, the certificate and the secret.
+func (ov *openVidu) config(ctx context.Context) (version, publicURL string, err error) {
 	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
 	switch {
 	case err != nil:
-		return "", err
+		return "", "", err
 	case resp.status != http.StatusOK:
-		return "", resp.failure()
+		return "", "", resp.failure()
 	case resp.Version == "":
-		return "", unexpected("no version")
+		return "", "", unexpected("no version")
 	}
-	return resp.Version, nil
+	return resp.Version, resp.PublicURL, nil
 }
 
 // response holds what is used of OpenVidu's responses.
 type response struct {
-	status  int
-	empty   bool   // whether the body is empty
-	ID      string `json:"id"`
-	Token   string `json:"token"`
-	Type    string `json:"type"`
-	Version string `json:"VERSION"`
-	Message string `json:"message"`
-	Error   string `json:"error"`
+	status    int
+	empty     bool   // whether the body is empty
+	ID        string `json:"id"`
+	Token     string `json:"token"`
+	Type      string `json:"type"`
+	Version   string `json:"VERSION"`
+	PublicURL string `json:"OPENVIDU_PUBLICURL"`
+	Message   string `json:"message"`
+	Error     string `json:"error"`
 }
 
 // failure returns the error for a status that the caller doesn't expect.
