@@ -103,7 +103,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	case isOpenVidu:
 		status, text = http.StatusBadGateway, openvidu.Error()
 	}
-	addLogAttr(r, slog.String("error", err.Error()))
+	addLogAttr(r, "error", err.Error())
 	http.Error(w, text, status)
 }
 
@@ -146,7 +146,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		case slices.Contains(origins, origin):
 			header.Set("Access-Control-Allow-Origin", origin)
 		case origin != "":
-			addLogAttr(r, slog.String("origin", origin)) // the browser won't let the page read the response
+			addLogAttr(r, "origin", origin) // the browser won't let the page read the response
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
@@ -159,29 +159,22 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// newLogger returns a logger that writes to w. It removes what clients may send, but no log should contain: tokens and the
-// credentials in a URL, in a path or in a property that OpenVidu's message quotes.
-func newLogger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
-			if attr.Value.Kind() == slog.KindString {
-				attr.Value = slog.StringValue(secretPattern.ReplaceAllString(attr.Value.String(), "[removed]"))
-			}
-			return attr
-		},
-	}))
+// logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
+type logAttrsKey struct{}
+
+// addLogAttr adds an attribute to the log line of r, which must have passed through logRequests.
+func addLogAttr(r *http.Request, name, value string) {
+	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
+	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
 }
 
 // secretPattern matches tokens and the credentials in a URL.
 var secretPattern = regexp.MustCompile(`(?s)tok_\w*|//.*@`)
 
-// logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
-type logAttrsKey struct{}
-
-// addLogAttr adds attr to the log line of r, which must have passed through logRequests.
-func addLogAttr(r *http.Request, attr slog.Attr) {
-	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
-	*attrs = append(*attrs, attr)
+// withoutSecrets returns text for the log, without the tokens and the credentials in a URL that clients may send in a path, or
+// in a property that OpenVidu's message quotes.
+func withoutSecrets(text string) string {
+	return secretPattern.ReplaceAllString(text, "[removed]")
 }
 
 // logRequests logs a line for every request, with the attributes that next adds. A 5xx is an error.
@@ -196,8 +189,8 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 			level = slog.LevelError
 		}
 		attrs := []slog.Attr{
-			slog.String("method", r.Method),
-			slog.String("path", r.URL.Path),
+			slog.String("method", withoutSecrets(r.Method)),
+			slog.String("path", withoutSecrets(r.URL.Path)),
 			slog.Int("status", recorder.status),
 			slog.Duration("duration", time.Since(start)),
 		}

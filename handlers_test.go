@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -526,6 +528,45 @@ func TestDocumentedSettings(t *testing.T) {
 	}
 	got.secretSource = defaults.secretSource
 	check(t, "settings of .env.example", got, defaults)
+}
+
+// The README quotes every message about OpenVidu, and only messages that exist.
+func TestDocumentedMessages(t *testing.T) {
+	readme := read(t, "README.md")
+	table := readme[strings.Index(readme, "\n## Troubleshooting"):strings.Index(readme, "\n## Tutorials")]
+	var quotes []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*?) \|`).FindAllStringSubmatch(table, -1) {
+		for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+			quotes = append(quotes, quote[1])
+		}
+	}
+	messages := []string{errCredentials.Error(), errForbidden.Error(), errNoAPI.Error(), errUnreachable.Error(), errClosed.Error(), errCertificate.Error(),
+		errHandshake.Error(), errTimeout.Error(), unexpected("").Error(), (&response{status: 500}).failure().Error(), errSessionNotFound.Error(),
+		"cannot listen on port 5000"}
+	for _, message := range messages {
+		if !slices.ContainsFunc(quotes, func(quote string) bool { return strings.HasPrefix(message, quote) }) {
+			t.Errorf("README.md: no row quotes %q", message)
+		}
+	}
+	for _, quote := range quotes {
+		if !slices.ContainsFunc(messages, func(message string) bool { return strings.HasPrefix(message, quote) }) {
+			t.Errorf("README.md: no message starts with %q", quote)
+		}
+	}
+}
+
+// The commands of the README's quick start print what it says, with OpenVidu's responses to them.
+func TestQuickStart(t *testing.T) {
+	readme := read(t, "README.md")
+	p := startProgram(t, "OPENVIDU_URL="+startFake(t, respondToAll).URL, "OPENVIDU_SECRET="+secret)
+	checkContains(t, "README.md", readme, waitFor(t, p.log, `(msg="OpenVidu is ready" .*)\n`))
+	var output []string
+	commands := regexp.MustCompile(`curl -X POST (?:-d '(.*)' )?http://localhost:5000(/\S+); echo`).FindAllStringSubmatch(readme, -1)
+	for _, command := range commands {
+		output = append(output, "    "+strings.TrimPrefix(post(t, p.url+command[2], command[1]), "200 ")+"\n")
+	}
+	check(t, "number of commands", len(commands), 2)
+	checkContains(t, "README.md", readme, strings.Join(output, ""))
 }
 
 // The program listens, shows its settings, checks OpenVidu, serves, and on shutdown finishes the requests in flight.
@@ -1047,7 +1088,7 @@ func TestWaitForOpenVidu(t *testing.T) {
 		responses[len(checked)-1](w, r)
 	}, func(t *testing.T, simulation *simulation) {
 		s = simulation
-		waitForOpenVidu(t.Context(), s.ov, newLogger(s.log))
+		waitForOpenVidu(t.Context(), s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
 		var want []time.Duration
 		for i := range responses {
 			want = append(want, time.Duration(i)*5*time.Second)
@@ -1140,7 +1181,7 @@ func BenchmarkRequest(b *testing.B) {
 	fake := httptest.NewServer(http.HandlerFunc(respondToAll))
 	b.Cleanup(fake.Close)
 	u, _ := url.Parse(fake.URL)
-	server := httptest.NewServer(newHandler(newOpenVidu(u, secret, false), []string{"*"}, newLogger(io.Discard)))
+	server := httptest.NewServer(newHandler(newOpenVidu(u, secret, false), []string{"*"}, slog.New(slog.NewTextHandler(io.Discard, nil))))
 	b.Cleanup(server.Close)
 	for _, bb := range []struct{ name, path, body, want string }{
 		{"session", session.path, `{"customSessionId":"SessionA"}`, "200 SessionA"},
@@ -1331,7 +1372,7 @@ func startServer(t testing.TB, openviduURL string, configure ...func(*testServer
 	for _, c := range configure {
 		c(s)
 	}
-	logger := newLogger(s.log)
+	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	s.ov = newOpenVidu(u, secret, s.skipVerify)
 	s.Config = newServer(newHandler(s.ov, s.origins, logger), logger)
 	s.Start()
@@ -1363,7 +1404,7 @@ func simulate(t *testing.T, response http.HandlerFunc, test func(*testing.T, *si
 	synctest.Test(t, func(t *testing.T) {
 		s := &simulation{start: time.Now(), server: newMemoryListener(), openvidu: newMemoryListener(), closed: make(chan time.Duration, 10)}
 		s.log, s.result = newLogBuffer(), make(chan error, 1)
-		logger := newLogger(s.log)
+		logger := slog.New(slog.NewTextHandler(s.log, nil))
 		s.ov = newOpenVidu(&url.URL{Scheme: "http", Host: "127.0.0.1"}, secret, false)
 		s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) { return s.openvidu.dial(), nil }
 		s.http = newServer(newHandler(s.ov, []string{"*"}, logger), logger)

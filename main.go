@@ -63,7 +63,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	if err != nil {
 		return fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", cfg.port, err)
 	}
-	logger := newLogger(stderr)
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	logger.Info("listening",
 		"address", listener.Addr().String(),
 		"OPENVIDU_URL", cfg.openviduURL.String(),
