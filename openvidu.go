@@ -43,7 +43,7 @@ var errSessionNotFound = errors.New("session not found: create it first with POS
 const (
 	errCredentials openviduError = "OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 	errForbidden   openviduError = "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
-	errNoAPI       openviduError = "no OpenVidu API found: check OPENVIDU_URL (http or https, host, port)"
+	errNoAPI       openviduError = "no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	errUnreachable openviduError = "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 	errClosed      openviduError = "OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
 	errCertificate openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA " +
