@@ -31,8 +31,8 @@ func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handle
 	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}))
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: through it, net/http learns to delay closing
-	// the connection after an oversized body, so that the response arrives.
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay closing the
+	// connection after an oversized body, so that the response arrives.
 	return http.MaxBytesHandler(logRequests(logger, cors(origins, readBody(mux))), maxBody)
 }
 
@@ -67,10 +67,7 @@ func (e requestError) Error() string { return e.text }
 // readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
 // if the body is empty.
 func readProperties(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
+	body, _ := io.ReadAll(r.Body) // never fails, because readBody has read it
 	if len(body) == 0 {
 		return []byte("{}"), nil
 	}
@@ -98,7 +95,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, text = http.StatusNotFound, errSessionNotFound.Error()
 	case errors.Is(err, context.Canceled):
 		status, text = statusClientClosedRequest, "client disconnected"
-	case errors.Is(err, errTimeout): // before the next case, because errTimeout is an openviduError
+	// This case comes before the next one because errTimeout is an openviduError, too.
+	case errors.Is(err, errTimeout):
 		status, text = http.StatusGatewayTimeout, errTimeout.Error()
 	case isOpenVidu:
 		status, text = http.StatusBadGateway, openvidu.Error()
@@ -107,26 +105,26 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, text, status)
 }
 
-// readBody reads the whole request body before next runs. If a response were sent earlier and the connection closed, as nginx
-// requests by default, the unread data would reset the connection, and the response could be lost (RFC 9112, section 9.6).
+// readBody reads the whole request body before next runs. A response that is sent earlier could be lost: if the connection then
+// closes, as nginx requests by default, the unread data resets it (RFC 9112, section 9.6).
 func readBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			fail(w, r, requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", tooLarge.Limit>>10)})
+		_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+		switch {
+		case tooLarge:
+			fail(w, r, requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", maxBody>>10)})
 			return
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			fail(w, r, requestError{http.StatusRequestTimeout, "timed out reading request body"})
 			return
-		}
-		if err != nil {
+		case err != nil:
 			fail(w, r, fmt.Errorf("%w: %w", requestError{http.StatusBadRequest, "cannot read request body"}, err))
 			return
 		}
-		r = r.WithContext(r.Context()) // a copy, because a handler must not modify its request
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
+		r2 := *r // a handler must not modify its request
+		r2.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, &r2)
 	})
 }
 
@@ -146,7 +144,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		case slices.Contains(origins, origin):
 			header.Set("Access-Control-Allow-Origin", origin)
 		case origin != "":
-			addLogAttr(r, "origin", origin) // the browser won't let the page read the response
+			addLogAttr(r, "origin_not_allowed", origin) // the browser won't let the page read the response
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
@@ -171,13 +169,13 @@ func addLogAttr(r *http.Request, name, value string) {
 // secretPattern matches tokens and the credentials in a URL.
 var secretPattern = regexp.MustCompile(`(?s)tok_\w*|//.*@`)
 
-// withoutSecrets returns text for the log, without the tokens and the credentials in a URL that clients may send in a path, or
-// in a property that OpenVidu's message quotes.
+// withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
+// or in a property that OpenVidu's message quotes.
 func withoutSecrets(text string) string {
 	return secretPattern.ReplaceAllString(text, "[removed]")
 }
 
-// logRequests logs a line for every request, with the attributes that next adds. A 5xx is an error.
+// logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()

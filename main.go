@@ -1,7 +1,7 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
 // frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go (settings, start-up, shutdown), then handlers.go (from request to response), then openvidu.go (calls to OpenVidu).
+// Read main.go (settings, start-up, shutdown), then handlers.go (request logging, CORS, routes, errors), then openvidu.go (calls to OpenVidu).
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// net/http prints unsolicited responses, which may contain a cookie or a token, with the standard logger. This also silences
-	// what you print with package log; use the logger in run.
+	// Discard what net/http prints with the standard logger: unsolicited responses, which may contain a cookie or a token. Package
+	// log prints nothing from here on; use the logger in run.
 	log.SetOutput(io.Discard)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -113,17 +113,16 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 // the requests in flight take longer than WriteTimeout.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
 	result := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
+	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
 		timeout, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
 		defer cancel()
 		result <- server.Shutdown(timeout)
 	})
-	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns as soon as Shutdown is called.
+	// Serve returns as soon as Shutdown is called, which then waits for the requests in flight.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}
@@ -147,15 +146,15 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 // config contains the values of the settings.
 type config struct {
 	port          string
-	openviduURL   *url.URL // without user info, query, fragment and /openvidu/api
+	openviduURL   *url.URL // without user info, query, fragment or /openvidu/api
 	secret        string
 	secretSource  string
 	tlsSkipVerify bool
 	origins       []string // as browsers send them, or only "*"
 }
 
-// settings lists the variables that the environment or .env can set. parse stores a value in a config, or returns an error that
-// says what is wrong with it, without the value if that may be secret.
+// settings lists the variables that the environment or .env can set. parse stores a value in a config. Its error says
+// what is wrong with the value, but never quotes one that may be secret.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -170,8 +169,16 @@ var settings = []struct {
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count as unset.
 // Its error lists everything that is wrong, one mistake per line, and never includes a value that may be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
-	dotenv, err := readDotenv(dir)
+	text, err := readDotenv(dir)
 	errs := []error{err}
+	dotenv := map[string]string{} // the last occurrence of a name counts
+	for i, line := range strings.Split(text, "\n") {
+		name, value, err := parseAssignment(line)
+		if err != nil {
+			errs = append(errs, fmt.Errorf(".env:%d: %w", i+1, err))
+		}
+		dotenv[name] = value
+	}
 	cfg := &config{}
 	for _, s := range settings {
 		value, source := s.defaultValue, "default"
@@ -256,7 +263,7 @@ var (
 	defaultPortPattern = regexp.MustCompile(`^(http://.*:80|https://.*:443)$`)
 )
 
-// checkOrigin returns an error unless browsers can send origin as the header Origin (RFC 6454, section 6.2). "*" isn't an origin.
+// checkOrigin returns an error unless browsers can send origin as the value of the Origin header (RFC 6454, section 6.2). "*" isn't an origin.
 func checkOrigin(origin string) error {
 	u, err := url.Parse(origin) // which also checks IPv6 addresses
 	switch {
@@ -267,58 +274,52 @@ func checkOrigin(origin string) error {
 	case err == nil && u.Host != "" && u.Path != "":
 		return errors.New("must not have a path or a trailing slash")
 	case defaultPortPattern.MatchString(origin):
-		return errors.New("must not have a default port")
+		return errors.New("must not include the scheme's default port")
 	case err != nil || !originPattern.MatchString(origin) || u.Port() != "" && !isPort(u.Port()):
-		return errors.New("is not an origin such as https://example.com or http://localhost:8080; write non-ASCII hosts as xn--…")
+		return errors.New("is not an origin: write one such as https://example.com or http://localhost:8080, and non-ASCII hosts as xn--…")
 	}
 	return nil
 }
 
-// assignment matches a line of a .env file.
-var assignment = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
-
-// readDotenv returns the variables in the file .env in dir, none if there is no such file. The last occurrence of a name wins.
-// Its error contains the numbers of invalid lines, but not their text, which may be secret.
-func readDotenv(dir fs.FS) (map[string]string, error) {
+// readDotenv returns the text of the file .env in dir, or "" if there is no such file.
+func readDotenv(dir fs.FS) (string, error) {
 	text, err := fs.ReadFile(dir, ".env")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return "", nil
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if !utf8.Valid(text) {
-		return nil, errors.New(".env must be UTF-8")
+		return "", errors.New(".env must be UTF-8")
 	}
-	vars := map[string]string{}
-	var errs []error
-	for i, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		match := assignment.FindStringSubmatch(line)
-		if match == nil {
-			errs = append(errs, fmt.Errorf(".env:%d: must be NAME=VALUE", i+1))
-			continue
-		}
-		value, err := unquote(match[2])
-		if err != nil {
-			errs = append(errs, fmt.Errorf(".env:%d: %w", i+1, err))
-			continue
-		}
-		vars[match[1]] = value
+	return strings.TrimPrefix(string(text), "\ufeff"), nil
+}
+
+var assignmentPattern = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
+
+// parseAssignment returns the name and the value in a line NAME=VALUE of a .env file, or two empty strings for an empty line or a
+// comment. Its error doesn't contain the line, which may be secret.
+func parseAssignment(line string) (name, value string, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" || strings.HasPrefix(line, "#") {
+		return "", "", nil
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	match := assignmentPattern.FindStringSubmatch(line)
+	if match == nil {
+		return "", "", errors.New("must be NAME=VALUE")
 	}
-	return vars, nil
+	value, err = unquote(match[2])
+	if err != nil {
+		return "", "", err
+	}
+	return match[1], value, nil
 }
 
 var commentPattern = regexp.MustCompile(`\s#.*`)
 
-// unquote returns text without white space around it, quotes and a trailing comment. Quoted text is literal; elsewhere, # after
-// white space starts a comment.
+// unquote removes surrounding white space, quotes and a trailing comment from text. Quoted text is literal. In unquoted text,
+// # after white space starts a comment.
 func unquote(text string) (string, error) {
 	trimmed := strings.TrimSpace(text)
 	if !strings.HasPrefix(trimmed, `"`) && !strings.HasPrefix(trimmed, "'") {

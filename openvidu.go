@@ -32,8 +32,8 @@ type invalidRequestError string
 
 func (e invalidRequestError) Error() string { return string(e) }
 
-// openviduError reports that a call to OpenVidu failed. Its text is safe to show to clients; only the log shows the cause that
-// an error may wrap together with it.
+// openviduError reports that a call to OpenVidu failed. Its text is safe to show to clients. An error may also wrap the
+// cause, which only the log shows.
 type openviduError string
 
 func (e openviduError) Error() string { return string(e) }
@@ -49,7 +49,7 @@ const (
 	errCertificate openviduError = "cannot verify OpenVidu's certificate: check the certificate and its CA " +
 		"or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
 	errHandshake openviduError = "TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
-	errTimeout   openviduError = "OpenVidu timed out: try again"
+	errTimeout   openviduError = "OpenVidu timed out: try again, or check OPENVIDU_URL"
 )
 
 // unexpected returns the error for a response that doesn't fit OpenVidu's API.
@@ -68,7 +68,7 @@ type openVidu struct {
 	timeout time.Duration // of a call, from connecting to the end of the response
 }
 
-// newOpenVidu returns a client of the OpenVidu server at base, a URL without user info, query, fragment and /openvidu/api.
+// newOpenVidu returns a client of the OpenVidu server at base, a URL without user info, query, fragment or /openvidu/api.
 // skipVerify disables certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
@@ -105,8 +105,8 @@ func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *htt
 	return nil
 }
 
-// createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the
-// customSessionId in properties is already open, to which OpenVidu responds 409, it returns that ID.
+// createSession creates a session with the given properties (a JSON object) and returns its ID. OpenVidu responds 409
+// if a session with the same customSessionId is already open; createSession then returns that ID.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	customID, err := customSessionID(properties)
 	if err != nil {
@@ -146,7 +146,7 @@ func customSessionID(properties []byte) (string, error) {
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token. The
 // token of an IP camera is "": OpenVidu connects to the camera itself.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
-	// No session can have an ID like this. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
+	// No session can have an ID that doesn't match. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
 	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
 	}
@@ -154,7 +154,8 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	switch {
 	case err != nil:
 		return "", err
-	case resp.status == http.StatusNotFound && resp.empty: // a 404 with a body means that OPENVIDU_URL has the wrong path
+	// A 404 with a body means that OPENVIDU_URL has the wrong path.
+	case resp.status == http.StatusNotFound && resp.empty:
 		return "", errSessionNotFound
 	case resp.status != http.StatusOK:
 		return "", resp.failure()
@@ -179,10 +180,10 @@ func (ov *openVidu) config(ctx context.Context) (version, publicURL string, err 
 	return resp.Version, resp.PublicURL, nil
 }
 
-// response holds what is used of OpenVidu's responses.
+// response holds the parts of OpenVidu's responses that this server uses.
 type response struct {
 	status    int
-	empty     bool   // whether the body is empty
+	empty     bool   // whether the body of a 200, 400 or 404 is empty
 	ID        string `json:"id"`
 	Token     string `json:"token"`
 	Type      string `json:"type"`
@@ -198,18 +199,19 @@ func (r *response) failure() error {
 	// Every 400 of the API has an error field, and most have a message.
 	case r.status == http.StatusBadRequest && r.Error != "":
 		return invalidRequestError(strings.Join(strings.Fields(cmp.Or(r.Message, r.Error)), " "))
-	// An HTTPS port that received plain HTTP.
+	// An HTTPS port responds like this to plain HTTP.
 	case r.status == http.StatusBadRequest:
 		return errNoAPI
-	// The wrong path.
+	// OPENVIDU_URL has the wrong path.
 	case r.status == http.StatusNotFound:
 		return errNoAPI
-	// A redirect, usually to HTTPS.
+	// OPENVIDU_URL redirects, usually to HTTPS.
 	case r.status/100 == 3:
 		return errNoAPI
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
-	// Never because of the secret: the wrong path on OpenVidu 2.32, or an address that OpenVidu's nginx doesn't allow.
+	// OpenVidu 2.32 responds 403 to the wrong path, and OpenVidu's nginx to an address that isn't allowed. A wrong secret never
+	// causes a 403.
 	case r.status == http.StatusForbidden:
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
@@ -219,8 +221,8 @@ func (r *response) failure() error {
 	}
 }
 
-// call sends a request to the API and returns the response, whatever its status. It returns an error if there is no response,
-// or if a response with status 200 isn't JSON.
+// call sends a request to the API and returns the response, whatever its status. It returns an error if there is no
+// complete response of at most maxResponse, or if a response with status 200 isn't JSON.
 func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
@@ -258,7 +260,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// transportError returns the error for err, which ended a call with the given ctx before a response arrived.
+// transportError returns the error for err, which ended a call with the given ctx before the whole response arrived.
 func transportError(ctx context.Context, err error) error {
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
@@ -271,7 +273,7 @@ func transportError(ctx context.Context, err error) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	var kind openviduError
 	switch {
-	// This case is first because what fails may be the proxy's TLS, not OpenVidu's.
+	// This case comes first because a TLS error may be the proxy's, not OpenVidu's.
 	case isOp && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect"):
 		kind = errUnreachable
 	// The TLS handshake timed out.
@@ -286,10 +288,11 @@ func transportError(ctx context.Context, err error) error {
 		kind = errHandshake
 	case isOp, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		kind = errClosed
-	// net/http's error, which it doesn't export, if it notices the end of a connection, even a new one, between two requests.
+	// net/http returns this unexported error if it notices between two requests that OpenVidu has closed a connection, even a
+	// new one.
 	case strings.HasSuffix(err.Error(), "http: server closed idle connection"):
 		kind = errClosed
-	// Without the cause: err quotes the response, which may contain the session cookie.
+	// err is left out because it quotes the response, which may contain the session cookie.
 	default:
 		return unexpected("invalid HTTP")
 	}
