@@ -105,8 +105,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, text, status)
 }
 
-// readBody reads the whole request body before next runs. A response that is sent earlier could be lost: if the connection then
-// closes, as nginx requests by default, the unread data resets it (RFC 9112, section 9.6).
+// readBody reads the whole request body before next runs. An earlier response could be lost: if the connection then closes, which
+// is what nginx asks for by default, unread data makes TCP reset it (RFC 9112, section 9.6).
 func readBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -122,7 +122,7 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns as soon as Shutdown is called, which then waits for the requests in flight.
+	// Serve returns as soon as Shutdown is called. Shutdown then waits for the requests in flight.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}

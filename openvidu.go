@@ -57,7 +57,7 @@ func unexpected(what string) openviduError {
 	return openviduError("unexpected response from OpenVidu (" + what + "): check OPENVIDU_URL")
 }
 
-// openVidu is a client of OpenVidu's REST API, safe for concurrent use.
+// openVidu is an OpenVidu client for the REST API, safe for concurrent use.
 //
 // The errors of its methods are, or wrap, an openviduError, an invalidRequestError, errSessionNotFound or, if ctx was
 // cancelled, context.Canceled. Any other error is a bug.
@@ -68,7 +68,7 @@ type openVidu struct {
 	timeout time.Duration // of a call, from connecting to the end of the response
 }
 
-// newOpenVidu returns a client of the OpenVidu server at base, a URL without user info, query, fragment or /openvidu/api.
+// newOpenVidu returns an OpenVidu client for the server at base, a URL without user info, query, fragment or /openvidu/api.
 // skipVerify disables certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
@@ -90,7 +90,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
-			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is incorrect.
+			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is wrong.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
@@ -210,8 +210,8 @@ func (r *response) failure() error {
 		return errNoAPI
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
-	// OpenVidu 2.32 responds 403 to the wrong path, and OpenVidu's nginx to an address that isn't allowed. A wrong secret never
-	// causes a 403.
+	// OpenVidu 2.32 responds 403 to the wrong path. OpenVidu's nginx responds 403 to an address that isn't allowed. A wrong
+	// secret never causes a 403.
 	case r.status == http.StatusForbidden:
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
@@ -260,7 +260,7 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// transportError returns the error for err, which ended a call with the given ctx before the whole response arrived.
+// transportError classifies err, which ended a call with the given ctx before the whole response arrived.
 func transportError(ctx context.Context, err error) error {
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
