@@ -167,7 +167,7 @@ func addLogAttr(r *http.Request, name, value string) {
 }
 
 // secretPattern matches tokens and the credentials in a URL.
-var secretPattern = regexp.MustCompile(`(?s)tok_\w*|//.*@`)
+var secretPattern = regexp.MustCompile(`(?s)tok_\w*|/.*@`)
 
 // withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
 // or in a property that OpenVidu's message quotes.

@@ -275,7 +275,8 @@ func TestOpenViduRequests(t *testing.T) {
 		fake := startFake(t, respond(200, connectionResponse))
 		s := startServer(t, fake.URL+tt.suffix)
 		send(t, "POST", s.URL+connection.path+"?a=b", `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
-			"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}, "Origin": {"http://a"}})
+			"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}, "Origin": {"http://a"},
+			"Access-Control-Request-Method": {"POST"}}) // a preflight is an OPTIONS request
 		got := fake.requests[0]
 		check(t, "path for "+fake.URL+tt.suffix, got.RequestURI, tt.wantPath+"/sessions/SessionA/connection")
 		got.Header.Del("User-Agent") // Go's own
@@ -367,12 +368,13 @@ func TestSecretsInRequests(t *testing.T) {
 	const message = `{"error":"Bad Request","message":"Illegal character in authority: rtsp://user:hidden /@a@camera tok_JVdW1bGdeuMy0dM1"}`
 	s := startServer(t, startFake(t, respond(400, message)).URL, func(s *testServer) { s.origins = []string{"https://a"} })
 	for _, path := range []string{"/api/sessions", "/tok_JVdW1bGdeuMy0dM1", "/api/sessions/tok_JVdW1bGdeuMy0dM1/connections",
-		"/api/sessions/wss:%2F%2Flocalhost:4443%3FsessionId=A&token=tok_JVdW1bGdeuMy0dM1/connections", "/https:%2F%2Fuser:hidden%0A@host"} {
+		"/api/sessions/wss:%2F%2Flocalhost:4443%3FsessionId=A&token=tok_JVdW1bGdeuMy0dM1/connections", "/https:%2F%2Fuser:hidden%0A@host",
+		"/https://user:hidden@host", "/https:/user:hidden@host"} {
 		send(t, "POST", s.URL+path, "", http.Header{"Origin": {"https://user:hidden@host"}})
 	}
 	send(t, "tok_JVdW1bGdeuMy0dM1", s.URL, "", http.Header{})
 	checkLog(t, s.log, `status=400 .* origin_not_allowed=https:\[removed]host error="Illegal character in authority: rtsp:\[removed]camera \[removed]"`)
-	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 6) // and startServer checks them for secrets
+	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 8) // and startServer checks them for secrets
 }
 
 func TestSettings(t *testing.T) {
@@ -435,6 +437,7 @@ func TestInvalidSettings(t *testing.T) {
 		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
 			"must not include credentials, a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
+		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/"}, "must have a port from 0 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*" must stand alone`},
 	} {
@@ -451,9 +454,11 @@ func TestInvalidSettings(t *testing.T) {
 		{[]string{"https://A", "HTTPS://a"}, "must be lower case"},
 		{[]string{"https://a/", "https://a/b", "http://localhost:8080/"}, "must not have a path or a trailing slash"},
 		{[]string{"http://a:80", "https://example.com:443", "https://[::1]:443"}, "must not include the scheme's default port"},
-		{[]string{"", "example.com", "localhost:8080", "null", "https://", "http://:8080", "https://a@b", "https://*.a", "https://a b", "https://a?b",
+		{[]string{"null"}, "cannot be listed: only * allows it"},
+		{[]string{"https://a https://b", "https://a;https://b"}, "must be separated by commas"},
+		{[]string{"", "example.com", "localhost:8080", "https://", "http://:8080", "https://a@b", "https://*.a", "https://a?b",
 			"https://a#b", "https://example.com:", "https://a:0443", "https://a:99999", "https://[:]", "https://[::1", "https://a..b", "https://.a",
-			"https://bücher.example", "x https://a"},
+			"https://bücher.example"},
 			"is not an origin: write one such as https://example.com or http://localhost:8080, and non-ASCII hosts as xn--…"},
 	} {
 		for _, origin := range tt.origins {
@@ -758,6 +763,10 @@ func TestProxy(t *testing.T) {
 	_, log, _ := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
 	waitFor(t, log, `error="unexpected response from OpenVidu \(status 407\): check OPENVIDU_URL"`)
 	check(t, "request to the proxy", proxy.received(), []string{"GET http://openvidu.invalid:4443/openvidu/api/config "})
+
+	_, log, _ = startProcess(t, "OPENVIDU_URL=http://0.0.0.0:1", "HTTP_PROXY="+proxy.URL, "NO_PROXY=0.0.0.0")
+	waitFor(t, log, `error="cannot reach OpenVidu: .*: dial tcp `)
+	check(t, "requests to the proxy that NO_PROXY excludes", proxy.received(), nil)
 
 	tunnel := startFake(t, write("HTTP/1.1 200 OK\r\n\r\n")) // and closes the connection
 	_, log, _ = startProcess(t, "OPENVIDU_URL=https://openvidu.invalid", "HTTPS_PROXY="+tunnel.URL)

@@ -222,6 +222,9 @@ func (cfg *config) parseURL(value string) error {
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
+	if u.Port() != "" && !isPort(u.Port()) {
+		return errors.New("must have a port from 0 to 65535")
+	}
 	if strings.Contains(u.Path, "/openvidu/api") {
 		return errors.New("must not include /openvidu/api")
 	}
@@ -269,6 +272,10 @@ func checkOrigin(origin string) error {
 	switch {
 	case origin == "*":
 		return errors.New("must stand alone")
+	case origin == "null":
+		return errors.New("cannot be listed: only * allows it")
+	case strings.ContainsAny(origin, " ;"):
+		return errors.New("must be separated by commas")
 	case origin != strings.ToLower(origin):
 		return errors.New("must be lower case")
 	case err == nil && u.Host != "" && u.Path != "":

@@ -276,7 +276,7 @@ func transportError(ctx context.Context, err error) error {
 	// This case comes first because a TLS error may be the proxy's, not OpenVidu's.
 	case isOp && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect"):
 		kind = errUnreachable
-	// The TLS handshake timed out.
+	// The TLS handshake timed out, or TCP itself.
 	case isNetErr && netErr.Timeout():
 		kind = errUnreachable
 	case isCertificate:
