@@ -774,24 +774,15 @@ func TestProxy(t *testing.T) {
 	check(t, "request to the HTTPS proxy", tunnel.received(), []string{"CONNECT openvidu.invalid:443 "})
 
 	tlsProxy := startFake(t, nil, func(f *httptest.Server) { f.TLS = &tls.Config{} })
-	socks, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socks.Close()
-	go func() {
-		c, err := socks.Accept()
-		if err == nil {
-			io.ReadFull(c, make([]byte, 3))
-			c.Write([]byte{5, 255}) // no acceptable authentication method (RFC 1928, section 3)
-			c.Close()
-		}
-	}()
+	socks := startRaw(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 3))
+		c.Write([]byte{5, 255}) // no acceptable authentication method (RFC 1928, section 3)
+	})
 	for _, tt := range []struct{ name, proxyURL, wantCause string }{
 		{"rejecting proxy", proxy.URL, "proxyconnect tcp: 407 Proxy Authentication Required"},
 		{"unreachable proxy", refusedURL, "proxyconnect tcp: dial tcp "},
 		{"proxy with an unknown certificate", tlsProxy.URL, "proxyconnect tcp: tls: "},
-		{"rejecting SOCKS proxy", "socks5://" + socks.Addr().String(), "socks connect tcp "},
+		{"rejecting SOCKS proxy", "socks5://" + socks, "socks connect tcp "},
 	} {
 		s := startServer(t, "https://openvidu.invalid")
 		s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(tt.proxyURL) }
@@ -928,6 +919,15 @@ func TestTLS(t *testing.T) {
 			check(t, "attempts", fake.connected.Load(), 1)
 		})
 	}
+}
+
+// A server that speaks neither TLS nor HTTP is reported as a failed handshake.
+func TestOtherProtocol(t *testing.T) {
+	s := startServer(t, "https://"+startRaw(t, func(c net.Conn) {
+		io.WriteString(c, "SSH-2.0-OpenSSH_9.9\r\n")
+		io.Copy(io.Discard, c)
+	}))
+	check(t, "response", post(t, s.URL+session.path, ""), "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings")
 }
 
 // A request on a keep-alive connection that OpenVidu has just closed still succeeds.
@@ -1381,6 +1381,23 @@ func reset(w http.ResponseWriter, r *http.Request) {
 			tcp.SetLinger(0)
 		}
 	})(w, r)
+}
+
+// startRaw starts a TCP server that serves one connection with serve, and returns its address.
+func startRaw(t *testing.T, serve func(net.Conn)) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		c, err := listener.Accept()
+		if err == nil {
+			serve(c)
+			c.Close()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // testServer is the server under test, with its OpenVidu client and its log.

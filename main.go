@@ -176,6 +176,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		name, value, err := parseAssignment(line)
 		if err != nil {
 			errs = append(errs, fmt.Errorf(".env:%d: %w", i+1, err))
+			continue
 		}
 		dotenv[name] = value
 	}
@@ -266,7 +267,7 @@ var (
 	defaultPortPattern = regexp.MustCompile(`^(http://.*:80|https://.*:443)$`)
 )
 
-// checkOrigin returns an error unless browsers can send origin as the value of the Origin header (RFC 6454, section 6.2). "*" isn't an origin.
+// checkOrigin returns an error unless browsers can send origin as the value of the Origin header (RFC 6454, section 6.2).
 func checkOrigin(origin string) error {
 	u, err := url.Parse(origin) // which also checks IPv6 addresses
 	switch {
