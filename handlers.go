@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -172,6 +173,9 @@ var secretPattern = regexp.MustCompile(`(?s)tok_\w*|/.*@`)
 // withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
 // or in a property that OpenVidu's message quotes.
 func withoutSecrets(text string) string {
+	if !strings.Contains(text, "tok_") && !strings.Contains(text, "@") {
+		return text // the usual case, without the cost of the pattern
+	}
 	return secretPattern.ReplaceAllString(text, "[removed]")
 }
 
