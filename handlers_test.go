@@ -277,6 +277,9 @@ func TestOpenViduRequests(t *testing.T) {
 		send(t, "POST", s.URL+connection.path+"?a=b", `{"a":1}`, http.Header{"Content-Type": {"text/plain"}, "Authorization": {"Basic Zm9vOmJhcg=="},
 			"Cookie": {"a=b"}, "X-Forwarded-For": {"1.2.3.4"}, "User-Agent": {"browser"}, "Origin": {"http://a"},
 			"Access-Control-Request-Method": {"POST"}}) // a preflight is an OPTIONS request
+		if len(fake.requests) != 1 {
+			t.Fatalf("got %d requests to OpenVidu, want 1", len(fake.requests))
+		}
 		got := fake.requests[0]
 		check(t, "path for "+fake.URL+tt.suffix, got.RequestURI, tt.wantPath+"/sessions/SessionA/connection")
 		got.Header.Del("User-Agent") // Go's own
