@@ -135,17 +135,16 @@ func cors(origins []string, next http.Handler) http.Handler {
 	anyOrigin := slices.Contains(origins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		origin := r.Header.Get("Origin")
-		if !anyOrigin {
-			header.Set("Vary", "Origin")
-		}
-		switch {
-		case anyOrigin:
+		if anyOrigin {
 			header.Set("Access-Control-Allow-Origin", "*")
-		case slices.Contains(origins, origin):
-			header.Set("Access-Control-Allow-Origin", origin)
-		case origin != "":
-			addLogAttr(r, "origin_not_allowed", origin) // the browser won't let the page read the response
+		} else {
+			header.Set("Vary", "Origin")
+			origin := r.Header.Get("Origin")
+			if slices.Contains(origins, origin) {
+				header.Set("Access-Control-Allow-Origin", origin)
+			} else if origin != "" {
+				addLogAttr(r, "origin_not_allowed", origin) // the browser won't let the page read the response
+			}
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)

@@ -304,7 +304,10 @@ func TestCookies(t *testing.T) {
 		{"route=a", ""},
 	} {
 		setCookie = tt.setCookie
-		post(t, s.URL+connection.path, "")
+		check(t, "response", post(t, s.URL+connection.path, ""), "200 "+token)
+		if len(fake.requests) != i+1 {
+			t.Fatalf("got %d requests to OpenVidu, want %d", len(fake.requests), i+1)
+		}
 		check(t, fmt.Sprint("cookie of request ", i), fake.requests[i].Header.Get("Cookie"), tt.wantCookie)
 	}
 }
@@ -865,7 +868,7 @@ func TestUnreadBodies(t *testing.T) {
 	reader := bufio.NewReader(c)
 	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
 	line, _ := reader.ReadString('\n')
-	check(t, "response to a client that waits for it", line, "HTTP/1.1 100 Continue\r\n")
+	check(t, "interim response to a client that waits for it", line, "HTTP/1.1 100 Continue\r\n")
 	reader.ReadString('\n')
 	io.WriteString(c, "{}")
 	check(t, "response after 100 Continue", readResponse(reader), "404 404 page not found")
@@ -1234,7 +1237,7 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 // Whatever a client sends, OpenVidu gets either no request or a valid one for a session or a connection. The client gets no 5xx
-// (but 501 and 505, which are net/http's), and the log shows no token.
+// (except 501 and 505, which are net/http's), and the log shows no token.
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{session.path, connection.path, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
 		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2", "/to%6b_a/tok_tok_a", "/%0atok_%0a"} {

@@ -1,7 +1,8 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
 // frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go (settings, start-up, shutdown), then handlers.go (request logging, CORS, routes, errors), then openvidu.go (calls to OpenVidu).
+// Read main.go (settings, start-up, shutdown), then handlers.go (request logging, CORS, routes, errors), then openvidu.go (calls
+// to OpenVidu).
 package main
 
 import (

@@ -96,8 +96,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	}
 }
 
-// checkProxyConnect returns an error if a proxy rejects CONNECT. The error has the type
-// that the transport returns for an unreachable proxy.
+// checkProxyConnect returns an error if a proxy rejects CONNECT. The error has the type that the transport returns for an
+// unreachable proxy.
 func checkProxyConnect(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New(resp.Status)}
