@@ -166,16 +166,17 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
 }
 
-// secretPattern matches tokens and the credentials in a URL.
-var secretPattern = regexp.MustCompile(`(?s)tok_\w*|/.*@`)
+var tokenPattern = regexp.MustCompile(`tok_\w*`)
 
 // withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
-// or in a property that OpenVidu's message quotes.
+// in the Origin header, or in a property that OpenVidu's message quotes. It takes linear time, unlike a pattern with :/.*@.
 func withoutSecrets(text string) string {
-	if !strings.Contains(text, "tok_") && !strings.Contains(text, "@") {
-		return text // the usual case, without the cost of the pattern
+	text = tokenPattern.ReplaceAllString(text, "[removed]")
+	before, rest, _ := strings.Cut(text, ":/") // one slash, because the ServeMux replaces // in a path
+	if end := strings.LastIndex(rest, "@"); end >= 0 {
+		return before + ":/[removed]" + rest[end:]
 	}
-	return secretPattern.ReplaceAllString(text, "[removed]")
+	return text
 }
 
 // logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.

@@ -379,8 +379,30 @@ func TestSecretsInRequests(t *testing.T) {
 		send(t, "POST", s.URL+path, "", http.Header{"Origin": {"https://user:hidden@host"}})
 	}
 	send(t, "tok_JVdW1bGdeuMy0dM1", s.URL, "", http.Header{})
-	checkLog(t, s.log, `status=400 .* origin_not_allowed=https:\[removed]host error="Illegal character in authority: rtsp:\[removed]camera \[removed]"`)
+	checkLog(t, s.log, `status=400 .* origin_not_allowed=https:/\[removed]@host error="Illegal character in authority: rtsp:/\[removed]@camera \[removed]"`)
 	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 8) // and startServer checks them for secrets
+}
+
+// A client that sends the start of many tokens and credentials is answered quickly: send and its connection give up after 5 s.
+func TestLinearRedaction(t *testing.T) {
+	fake := startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		message, _ := json.Marshal(map[string]string{"error": "Bad Request", "message": string(body)})
+		respond(400, string(message))(w, r)
+	})
+	s := startServer(t, fake.URL, func(s *testServer) { s.origins = []string{"https://a"} })
+	for _, text := range []string{"tok_", "/tok_", "://", ":/a:/", "@", "://@"} {
+		c := dial(t, s)
+		long := strings.Repeat(text, 6000/len(text))
+		body := `{"role":"` + strings.Repeat(text, 100_000/len(text)) + `"}`
+		go fmt.Fprintf(c, "POST /api/sessions HTTP/1.1\r\nHost: localhost\r\nOrigin: %s\r\nContent-Length: %d\r\n\r\n%s", long, len(body), body)
+		check(t, "response to many "+text, readResponse(c)[:4], "400 ")
+		c = dial(t, s)
+		go fmt.Fprintf(c, "POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", long)
+		if got := readResponse(c)[:4]; got != "404 " && got != "307 " {
+			t.Errorf("response to many %s in the path: got %s", text, got)
+		}
+	}
 }
 
 func TestSettings(t *testing.T) {
