@@ -958,14 +958,30 @@ func TestOtherProtocol(t *testing.T) {
 	check(t, "response", post(t, s.URL+session.path, ""), "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings")
 }
 
-// A request on a keep-alive connection that OpenVidu has just closed still succeeds.
-func TestClosedConnections(t *testing.T) {
-	t.Parallel()
-	fake := startFake(t, respond(200, connectionResponse), func(f *httptest.Server) { f.Config.IdleTimeout = time.Nanosecond })
+// OpenVidu gets each POST once, even if it closes the connection without a response and others are idle: two requests for an IP
+// camera would add two.
+func TestOneExecution(t *testing.T) {
+	var idle sync.WaitGroup
+	idle.Add(10)
+	fake := startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == session.openviduPath {
+			write("")(w, r)
+			return
+		}
+		idle.Done()
+		idle.Wait() // so that there are 10 connections
+		respond(200, connectionResponse)(w, r)
+	})
 	s := startServer(t, fake.URL)
-	for i := range 500 {
-		check(t, fmt.Sprint("response ", i), post(t, s.URL+connection.path, "{}"), "200 "+token)
+	var clients sync.WaitGroup
+	for range 10 {
+		clients.Go(func() { check(t, "response", post(t, s.URL+connection.path, ""), "200 "+token) })
 	}
+	clients.Wait()
+	check(t, "number of requests", len(fake.received()), 10)
+	got := post(t, s.URL+session.path, "")
+	check(t, "response", got, "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct")
+	check(t, "requests", fake.received(), []string{"POST " + session.openviduPath + " {}"})
 }
 
 // Whenever OpenVidu closes a new connection, even before the request is written, the message is the same.

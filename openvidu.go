@@ -86,7 +86,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
 				MaxConnsPerHost:        maxConnections,
 				MaxIdleConnsPerHost:    maxConnections,
-				IdleConnTimeout:        30 * time.Second, // OpenVidu closes them after 60 s
+				IdleConnTimeout:        30 * time.Second, // before Tomcat closes them after 60 s, which would fail a POST
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
@@ -232,8 +232,6 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
-	// A nil Idempotency-Key isn't sent, but lets the transport retry a POST if OpenVidu has just closed the connection.
-	req.Header["Idempotency-Key"] = nil
 	httpResp, err := ov.client.Do(req)
 	if err != nil {
 		return nil, transportError(ctx, err)
