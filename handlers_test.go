@@ -784,6 +784,45 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// If the program that reads the log ends, as tee does on Ctrl+C, the server goes on, and shuts down as usual.
+func TestLogWithoutReader(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows can't send an interrupt to another process")
+	}
+	arrived, release := make(chan bool), make(chan bool)
+	fake := startFake(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == connection.openviduPath {
+			arrived <- true
+			<-release
+		}
+		respondToAll(w, r)
+	})
+	cmd, _ := command(t, "OPENVIDU_URL="+fake.URL, "SERVER_PORT=0")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	line, _ := bufio.NewReader(reader).ReadString('\n')
+	reader.Close()
+	url := "http://127.0.0.1:" + regexp.MustCompile(portPattern).FindStringSubmatch(line)[1]
+	check(t, "response without a reader of the log", post(t, url+session.path, ""), "200 SessionA")
+	inFlight := make(chan string, 1)
+	go func() { inFlight <- post(t, url+connection.path, "") }()
+	receive(t, "request in flight", arrived)
+	cmd.Process.Signal(os.Interrupt)
+	for c, err := net.Dial("tcp", url[7:]); err == nil; c, err = net.Dial("tcp", url[7:]) {
+		c.Close() // until the program has closed its port
+	}
+	close(release)
+	check(t, "response to the request in flight", receive(t, "response", inFlight), "200 "+token)
+	check(t, "exit status", fmt.Sprint(cmd.Wait()), "<nil>")
+}
+
 // Calls to OpenVidu use the proxy that the environment names, and the message is the same if the proxy or OpenVidu is unreachable.
 func TestProxy(t *testing.T) {
 	proxy := startFake(t, respond(407, ""))

@@ -36,6 +36,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
+	// Go on serving if the program that reads the log has ended, as tee does on Ctrl+C.
+	signal.Ignore(syscall.SIGPIPE)
 	// Discard what net/http prints with the standard logger: unsolicited responses, which may contain a cookie or a token. Package
 	// log prints nothing from here on; use the logger in run.
 	log.SetOutput(io.Discard)
