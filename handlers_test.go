@@ -432,8 +432,8 @@ func TestSettings(t *testing.T) {
 			"5000 http://localhost:4443/ file (from .env) false [*]",
 		},
 		{
-			[]input{{env: []string{"OPENVIDU_URL=https://a/b"}, dotenv: "SERVER_PORT=65535\nOPENVIDU_TLS_SKIP_VERIFY=1"}},
-			"65535 https://a/b MY_SECRET (default) true [*]",
+			[]input{{env: []string{"OPENVIDU_URL=https://a/b/openvidu/apis"}, dotenv: "SERVER_PORT=65535\nOPENVIDU_TLS_SKIP_VERIFY=1"}},
+			"65535 https://a/b/openvidu/apis MY_SECRET (default) true [*]",
 		},
 		{
 			[]input{{env: []string{"CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,app://.,http://xn--a.b.:65535"}}},
@@ -460,12 +460,12 @@ func TestInvalidSettings(t *testing.T) {
 		values   []string
 		want     string
 	}{
-		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80"}, "must be a number from 0 to 65535"},
+		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"}, "must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
 		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
 			"must not include credentials, a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
-		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/"}, "must have a port from 0 to 65535"},
+		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0"}, "must have a port from 1 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * must stand alone`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * must stand alone`},

@@ -213,6 +213,7 @@ func (cfg *config) parsePort(value string) error {
 	return nil
 }
 
+// isPort reports whether text is a decimal number from 0 to 65535.
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
@@ -226,10 +227,10 @@ func (cfg *config) parseURL(value string) error {
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
-	if u.Port() != "" && !isPort(u.Port()) {
-		return errors.New("must have a port from 0 to 65535")
+	if u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0") {
+		return errors.New("must have a port from 1 to 65535")
 	}
-	if strings.Contains(u.Path, "/openvidu/api") {
+	if strings.Contains(u.Path+"/", "/openvidu/api/") {
 		return errors.New("must not include /openvidu/api")
 	}
 	cfg.openviduURL = u
@@ -251,14 +252,17 @@ func (cfg *config) parseSkipVerify(value string) error {
 }
 
 func (cfg *config) parseOrigins(value string) error {
-	cfg.origins = strings.Split(value, ",")
-	for i, origin := range cfg.origins {
+	if value == "*" {
+		cfg.origins = []string{"*"}
+		return nil
+	}
+	for origin := range strings.SplitSeq(value, ",") {
 		origin = strings.TrimSpace(origin)
-		cfg.origins[i] = origin
-		if strings.Contains(origin, "*") && value != "*" {
+		cfg.origins = append(cfg.origins, origin)
+		if strings.Contains(origin, "*") {
 			return fmt.Errorf("%q: * must stand alone", origin)
 		}
-		if value != "*" && !isOrigin(origin) {
+		if !isOrigin(origin) {
 			return fmt.Errorf("%q must be an origin such as https://example.com: lower case, without a path, a trailing slash or the default port", origin)
 		}
 	}
