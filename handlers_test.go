@@ -446,7 +446,7 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%q: got %v, want no error", in, err)
 				continue
 			}
-			got := fmt.Sprintf("%s %s %s (%s) %t %s", cfg.port, cfg.openviduURL, cfg.secret, cfg.secretSource, cfg.tlsSkipVerify, cfg.origins)
+			got := fmt.Sprintf("%s %s %s (%s) %t %s", cfg.port, cfg.openviduURL, cfg.secret, cfg.sources["OPENVIDU_SECRET"], cfg.tlsSkipVerify, cfg.origins)
 			check(t, fmt.Sprintf("%q", in), got, tt.want)
 		}
 	}
@@ -472,7 +472,7 @@ func TestInvalidSettings(t *testing.T) {
 	} {
 		for _, value := range tt.values {
 			_, err := loadConfig(getenv(tt.variable+"="+value), nothing)
-			check(t, tt.variable+"="+value, fmt.Sprint(err), tt.variable+": "+tt.want)
+			check(t, tt.variable+"="+value, fmt.Sprint(err), tt.variable+" (from the environment): "+tt.want)
 		}
 	}
 
@@ -480,13 +480,14 @@ func TestInvalidSettings(t *testing.T) {
 	for _, origin := range []string{"", "null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/", "https://a/b", "https://a?b", "https://a?",
 		"https://a#b", "https://a#", "https://b@a", "http://a:80", "https://a:443", "https://[::1]:443", "https://a https://b", "https://a;https://b", "https://[::1"} {
 		_, err := loadConfig(getenv("CORS_ALLOWED_ORIGINS=https://b,"+origin), nothing)
-		check(t, "CORS_ALLOWED_ORIGINS=https://b,"+origin, fmt.Sprint(err), fmt.Sprintf("CORS_ALLOWED_ORIGINS: %q %s", origin, noOrigin))
+		check(t, "CORS_ALLOWED_ORIGINS=https://b,"+origin, fmt.Sprint(err), fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
 	}
 
 	// All mistakes are reported at once.
 	_, err := loadConfig(getenv("SERVER_PORT=x", "OPENVIDU_URL=x"), files(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
 	check(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
-		"SERVER_PORT: must be a number from 0 to 65535\nOPENVIDU_URL: "+noURL+"\nOPENVIDU_TLS_SKIP_VERIFY: must be true or false")
+		"SERVER_PORT (from the environment): must be a number from 0 to 65535\nOPENVIDU_URL (from the environment): "+noURL+
+		"\nOPENVIDU_TLS_SKIP_VERIFY (from .env): must be true or false")
 	if _, err := loadConfig(getenv(), files(".env/a", "")); err == nil || !strings.Contains(err.Error(), ".env") {
 		t.Errorf(".env is a directory: got %v, want an error", err)
 	}
@@ -525,8 +526,9 @@ func TestDotenv(t *testing.T) {
 	}{
 		{[]string{"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET: hidden=a", "OPENVIDU_SECRET:hidden=a",
 			`"OPENVIDU_SECRET"=hidden`}, ".env:1: must be NAME=VALUE"},
-		{[]string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, `OPENVIDU_SECRET="hidden" a`, `OPENVIDU_SECRET="p"hidden"`, "OPENVIDU_SECRET='"},
-			".env:1: invalid quoting: start and end the value with a quote that it doesn't contain"},
+		{[]string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, "OPENVIDU_SECRET='"}, ".env:1: the quote at the start of the value is never closed"},
+		{[]string{`OPENVIDU_SECRET="hidden" a`, `OPENVIDU_SECRET="p"hidden"`},
+			".env:1: text follows the closing quote: quote the value with a quote that it doesn't contain"},
 		{[]string{"\xff\xfeO\x00=\x00a\x00\n\x00b\x00", "\xfe\xff\x00O\x00=\x00a", "OPENVIDU_SECRET=hidden\xfc"}, ".env must be UTF-8"},
 	} {
 		for _, text := range tt.texts {
@@ -534,6 +536,18 @@ func TestDotenv(t *testing.T) {
 			check(t, text, fmt.Sprint(err), tt.want)
 		}
 	}
+}
+
+// The log lists the names in .env that aren't settings, but not their values.
+func TestUnknownNames(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	log, result := newLogBuffer(), make(chan error, 1)
+	go func() {
+		result <- run(ctx, getenv("SERVER_PORT=0", "OPENVIDU_URL="+refusedURL), files(".env", "Z=hidden\nCORS_ALLOWED_ORIGIN=https://a\nSERVER_PORT=1\nZ=\n"), log)
+	}()
+	waitFor(t, log, "^.* msg=listening .*\n.* level=WARN msg=\".env contains names that aren't settings\" names=CORS_ALLOWED_ORIGIN,Z\n")
+	stop()
+	check(t, "result", receive(t, "end of the program", result), nil)
 }
 
 // -h, .env.example and the README state the same settings and defaults, and .env.example is valid.
@@ -551,7 +565,7 @@ func TestDocumentedSettings(t *testing.T) {
 	if err != nil {
 		t.Fatalf(".env.example: got %v, want no error", err)
 	}
-	got.secretSource = defaults.secretSource
+	got.sources = defaults.sources
 	check(t, "settings of .env.example", got, defaults)
 }
 
@@ -710,7 +724,7 @@ func TestExit(t *testing.T) {
 		{"-h", "", 0, "^" + usage},
 		{"-x", "", 2, "^flag provided but not defined: -x\n" + usage},
 		{"5000", "", 2, "^unexpected argument \"5000\": see -h\n$"},
-		{"--", "SERVER_PORT=x", 1, "^SERVER_PORT: must be a number from 0 to 65535\n$"}, // .env in the working directory
+		{"--", "SERVER_PORT=x", 1, "^SERVER_PORT \\(from .env\\): must be a number from 0 to 65535\n$"}, // .env in the working directory
 	} {
 		cmd, stderr := command(t)
 		if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(tt.dotenv), 0o600); err != nil {
@@ -1342,7 +1356,7 @@ func FuzzRequest(f *testing.F) {
 func FuzzDotenv(f *testing.F) {
 	f.Add("a # b\x00\xff\"")
 	f.Add("'\nB=\"")
-	pattern := regexp.MustCompile(`^(must be NAME=VALUE|invalid quoting: start and end the value with a quote that it doesn't contain)$`)
+	pattern := regexp.MustCompile(`^(must be NAME=VALUE|the quote at the start of the value is never closed|text follows the closing quote: [a-z ']+)$`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, _, err := parseAssignment(text); err != nil && !pattern.MatchString(err.Error()) {
 			t.Errorf("got error %q, want one without text", err)

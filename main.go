@@ -14,12 +14,14 @@ import (
 	"io/fs"
 	"log"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,9 +72,12 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	logger.Info("listening",
 		"address", listener.Addr().String(),
 		"OPENVIDU_URL", cfg.openviduURL.String(),
-		"OPENVIDU_SECRET", "("+cfg.secretSource+")",
+		"OPENVIDU_SECRET", "("+cfg.sources["OPENVIDU_SECRET"]+")",
 		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
 		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","))
+	if len(cfg.unknown) > 0 {
+		logger.Warn(".env contains names that aren't settings", "names", strings.Join(cfg.unknown, ","))
+	}
 	if cfg.tlsSkipVerify {
 		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
@@ -151,9 +156,10 @@ type config struct {
 	port          string
 	openviduURL   *url.URL // without user info, query, fragment or /openvidu/api
 	secret        string
-	secretSource  string
 	tlsSkipVerify bool
-	origins       []string // as browsers send them, or only "*"
+	origins       []string          // as browsers send them, or only "*"
+	sources       map[string]string // of each setting: "default", "from .env" or "from the environment"
+	unknown       []string          // names in .env that aren't settings, sorted
 }
 
 // settings lists the variables that the environment or .env can set. parse stores a value in a config. Its error says
@@ -179,11 +185,11 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		name, value, err := parseAssignment(line)
 		if err != nil {
 			errs = append(errs, fmt.Errorf(".env:%d: %w", i+1, err))
-			continue
+		} else if name != "" {
+			dotenv[name] = value
 		}
-		dotenv[name] = value
 	}
-	cfg := &config{}
+	cfg := &config{sources: map[string]string{}}
 	for _, s := range settings {
 		value, source := s.defaultValue, "default"
 		if v := dotenv[s.name]; v != "" {
@@ -192,13 +198,13 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if v := strings.TrimSpace(getenv(s.name)); v != "" { // cmd on Windows adds spaces
 			value, source = v, "from the environment"
 		}
-		if s.name == "OPENVIDU_SECRET" {
-			cfg.secretSource = source
-		}
 		if err := s.parse(cfg, value); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+			errs = append(errs, fmt.Errorf("%s (%s): %w", s.name, source, err))
 		}
+		cfg.sources[s.name] = source
+		delete(dotenv, s.name)
 	}
+	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -325,9 +331,11 @@ func unquote(text string) (string, error) {
 	}
 	quote := trimmed[:1]
 	value, rest, closed := strings.Cut(trimmed[1:], quote)
-	rest = strings.TrimSpace(rest)
-	if !closed || rest != "" && !strings.HasPrefix(rest, "#") {
-		return "", errors.New("invalid quoting: start and end the value with a quote that it doesn't contain")
+	if !closed {
+		return "", errors.New("the quote at the start of the value is never closed")
+	}
+	if rest = strings.TrimSpace(rest); rest != "" && !strings.HasPrefix(rest, "#") {
+		return "", errors.New("text follows the closing quote: quote the value with a quote that it doesn't contain")
 	}
 	return value, nil
 }
