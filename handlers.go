@@ -17,10 +17,50 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	maxBody                   = 100 << 10 // bytes of a request body
-	statusClientClosedRequest = 499       // nginx's status for a client that disconnected; only the log shows it
+const maxBody = 100 << 10 // bytes of a request body
+
+// httpError is what a client is told about a failure: the status and the text of the response. An error that wraps it adds the
+// cause, which only the log shows.
+type httpError struct {
+	status int
+	text   string
+}
+
+func (e httpError) Error() string { return e.text }
+
+// The failures that clients are told. OpenVidu's own text for a 400 is the only one that isn't listed.
+var (
+	errUnreadableBody  = httpError{http.StatusBadRequest, "cannot read request body"}
+	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
+	errNotJSONObject   = httpError{http.StatusBadRequest, "request body must be a JSON object"}
+	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string"}
+	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
+	errSlowBody        = httpError{http.StatusRequestTimeout, "timed out reading request body"}
+	errLargeBody       = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
+
+	// nginx's status for a client that closed the connection. A client that only closed its sending side receives it.
+	errDisconnected = httpError{499, "client disconnected"}
+
+	errInternal = httpError{http.StatusInternalServerError, "internal server error: see the server's log"}
+
+	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
+	errForbidden   = httpError{http.StatusBadGateway, "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"}
+	errNoAPI       = httpError{http.StatusBadGateway, "no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
+	errUnreachable = httpError{http.StatusBadGateway, "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"}
+	errCertificate = httpError{http.StatusBadGateway, "cannot verify OpenVidu's certificate: check the certificate and its CA " +
+		"or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"}
+	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
+	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
+	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
 )
+
+// toHTTPError returns the httpError that err wraps. Any other error is a bug, which clients are told nothing about.
+func toHTTPError(err error) httpError {
+	if e, ok := errors.AsType[httpError](err); ok {
+		return e
+	}
+	return errInternal
+}
 
 // newHandler returns the handler for the frontend's API. It creates sessions and connections with ov, and logs every request.
 // Pages from the given origins may read the responses; "*" means any origin.
@@ -34,7 +74,7 @@ func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handle
 	}))
 	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay closing the
 	// connection after an oversized body, so that the response arrives.
-	return http.MaxBytesHandler(logRequests(logger, cors(origins, readBody(mux))), maxBody)
+	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
 // handle returns a handler that calls create with the properties in the request body and responds with the session ID or
@@ -57,75 +97,46 @@ func handle(create func(r *http.Request, properties []byte) (string, error)) htt
 	})
 }
 
-// requestError reports a request body that can't be used, with the status and text of the response.
-type requestError struct {
-	status int
-	text   string
-}
-
-func (e requestError) Error() string { return e.text }
-
 // readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
 // if the body is empty.
 func readProperties(r *http.Request) ([]byte, error) {
-	body, _ := io.ReadAll(r.Body) // never fails, because readBody has read it
+	body, err := io.ReadAll(r.Body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, errLargeBody
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errSlowBody
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreadableBody, err)
+	}
 	if len(body) == 0 {
 		return []byte("{}"), nil
 	}
 	if !utf8.Valid(body) {
-		return nil, requestError{http.StatusBadRequest, "request body must be UTF-8"}
+		return nil, errNotUTF8
 	}
 	if !json.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
-		return nil, requestError{http.StatusBadRequest, "request body must be a JSON object"}
+		return nil, errNotJSONObject
 	}
 	return body, nil
 }
 
-// fail maps err to a status and a message, responds with them, and adds err to the request's log line.
+// fail responds with the httpError that err wraps and adds err to the request's log line.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := http.StatusInternalServerError, "internal server error: see the server's log"
-	unusable, isUnusable := errors.AsType[requestError](err)
-	invalid, isInvalid := errors.AsType[invalidRequestError](err)
-	openvidu, isOpenVidu := errors.AsType[openviduError](err)
-	switch {
-	case isUnusable:
-		status, text = unusable.status, unusable.text
-	case isInvalid:
-		status, text = http.StatusBadRequest, invalid.Error()
-	case errors.Is(err, errSessionNotFound):
-		status, text = http.StatusNotFound, errSessionNotFound.Error()
-	case errors.Is(err, context.Canceled):
-		status, text = statusClientClosedRequest, "client disconnected"
-	// This case comes before the next one because errTimeout is an openviduError, too.
-	case errors.Is(err, errTimeout):
-		status, text = http.StatusGatewayTimeout, errTimeout.Error()
-	case isOpenVidu:
-		status, text = http.StatusBadGateway, openvidu.Error()
-	}
 	addLogAttr(r, "error", err.Error())
-	http.Error(w, text, status)
+	e := toHTTPError(err)
+	http.Error(w, e.text, e.status)
 }
 
-// readBody reads the whole request body before next runs. An earlier response could be lost: if the connection then closes, which
-// is what nginx asks for by default, unread data makes TCP reset it (RFC 9112, section 9.6).
-func readBody(next http.Handler) http.Handler {
+// discardBody reads what next leaves unread of the request body. If a connection closes after the response, which is what
+// nginx asks for by default, unread data makes TCP reset it, and the response may be lost (RFC 9112, section 9.6).
+func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		_, tooLarge := errors.AsType[*http.MaxBytesError](err)
-		switch {
-		case tooLarge:
-			fail(w, r, requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("request body exceeds %d KiB", maxBody>>10)})
-			return
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			fail(w, r, requestError{http.StatusRequestTimeout, "timed out reading request body"})
-			return
-		case err != nil:
-			fail(w, r, fmt.Errorf("%w: %w", requestError{http.StatusBadRequest, "cannot read request body"}, err))
-			return
+		next.ServeHTTP(w, r)
+		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
+			io.Copy(io.Discard, r.Body)
 		}
-		r2 := *r // a handler must not modify its request
-		r2.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, &r2)
 	})
 }
 
@@ -191,7 +202,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 			level = slog.LevelError
 		}
 		attrs := []slog.Attr{
-			slog.String("method", withoutSecrets(r.Method)),
+			slog.String("method", r.Method),
 			slog.String("path", withoutSecrets(r.URL.Path)),
 			slog.Int("status", recorder.status),
 			slog.Duration("duration", time.Since(start)),

@@ -71,15 +71,9 @@ func TestRequests(t *testing.T) {
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
 		noAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
-		notJSON     = "502 unexpected response from OpenVidu (not JSON): check OPENVIDU_URL"
-		invalidHTTP = "502 unexpected response from OpenVidu (invalid HTTP): check OPENVIDU_URL"
-		status409   = "502 unexpected response from OpenVidu (status 409): check OPENVIDU_URL"
-		noID        = "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL"
-		noToken     = "502 unexpected response from OpenVidu (no token): check OPENVIDU_URL"
-		tooLarge    = "502 unexpected response from OpenVidu (larger than 1 MiB): check OPENVIDU_URL"
-		status500   = "502 OpenVidu failed (status 500): check that it is running and see its log"
-		status502   = "502 OpenVidu failed (status 502): check that it is running and see its log"
-		closed      = "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
+		unexpected  = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
+		failed      = "502 OpenVidu failed: check that it is running and see its log"
+		unreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 		sessionA    = `{"customSessionId":"SessionA"}`
 		strange     = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
 		plainHTTP   = "Client sent an HTTP request to an HTTPS server.\n"
@@ -101,9 +95,9 @@ func TestRequests(t *testing.T) {
 		{"body is passed on unchanged", session, strange, respond(200, sessionResponse), "200 SessionA"},
 		{"last customSessionId counts", session, `{"customSessionId":"A","customSessionId":"B"}`, respond(409, ""), "200 B"},
 		{"escapes in the name customSessionId", session, `{"custom\u0053essionId":"A"}`, respond(409, ""), "200 A"},
-		{"the name customSessionId is case-sensitive", session, `{"CustomSessionId":"A"}`, respond(409, ""), status409},
+		{"the name customSessionId is case-sensitive", session, `{"CustomSessionId":"A"}`, respond(409, ""), unexpected},
 		{"null as customSessionId", session, `{"customSessionId":null}`, respond(200, sessionResponse), "200 SessionA"},
-		{"409 without a customSessionId", session, `{"customSessionId":null}`, respond(409, ""), status409},
+		{"409 without a customSessionId", session, `{"customSessionId":null}`, respond(409, ""), unexpected},
 		{"connection", connection, `{"role":"PUBLISHER"}`, respond(200, connectionResponse), "200 " + token},
 		{"connection without a body", connection, "", respond(200, connectionResponse), "200 " + token},
 		{"connections have no customSessionId", connection, `{"customSessionId":5}`, respond(200, connectionResponse), "200 " + token},
@@ -134,21 +128,21 @@ func TestRequests(t *testing.T) {
 		{"wrong path for a session", session, "", respond(404, notFoundResponse), noAPI},
 		{"empty 404 for a session", session, "", respond(404, ""), noAPI},
 		{"redirect to HTTPS", session, "", http.RedirectHandler("/", http.StatusPermanentRedirect).ServeHTTP, noAPI},
-		{"409 for a connection", connection, sessionA, respond(409, ""), status409},
-		{"500", connection, "", respond(500, internalResponse), status500},
-		{"502 from nginx", connection, "", respond(502, htmlResponse), status502},
-		{"HTML from another server", session, "", respond(200, htmlResponse), notJSON},
-		{"empty response", connection, "", respond(200, ""), notJSON},
-		{"response without a session ID", session, "", respond(200, configResponse), noID},
-		{"response without a token", connection, "", respond(200, sessionResponse), noToken},
+		{"409 for a connection", connection, sessionA, respond(409, ""), unexpected},
+		{"500", connection, "", respond(500, internalResponse), failed},
+		{"502 from nginx", connection, "", respond(502, htmlResponse), failed},
+		{"HTML from another server", session, "", respond(200, htmlResponse), unexpected},
+		{"empty response", connection, "", respond(200, ""), unexpected},
+		{"response without a session ID", session, "", respond(200, configResponse), unexpected},
+		{"response without a token", connection, "", respond(200, sessionResponse), unexpected},
 		{"response of 1 MiB", session, "", respond(200, sessionResponse+spaces(1<<20-len(sessionResponse))), "200 SessionA"},
-		{"response of 1 MiB and a byte", session, "", respond(200, sessionResponse+spaces(1<<20+1-len(sessionResponse))), tooLarge},
-		{"connection reset", session, "", reset, closed},
-		{"no response", session, "", write(""), closed},
-		{"truncated body", session, "", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), closed},
-		{"invalid chunk", session, "", write(chunked + "x\r\n" + token), invalidHTTP},
-		{"invalid header", session, "", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), invalidHTTP},
-		{"header of 65 KiB", session, "", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), invalidHTTP},
+		{"response of 1 MiB and a byte", session, "", respond(200, sessionResponse+spaces(1<<20+1-len(sessionResponse))), unexpected},
+		{"connection reset", session, "", reset, unreachable},
+		{"no response", session, "", write(""), unreachable},
+		{"truncated body", session, "", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), unexpected},
+		{"invalid chunk", session, "", write(chunked + "x\r\n" + token), unexpected},
+		{"invalid header", session, "", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), unexpected},
+		{"header of 65 KiB", session, "", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), unexpected},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,11 +201,11 @@ func TestRoutes(t *testing.T) {
 	check(t, "requests to OpenVidu", fake.received(), nil)
 }
 
-// OpenVidu receives only IDs that a session can have. The longest is 7 KiB.
+// OpenVidu receives only IDs that a session can have. The longest has 1,000 characters.
 func TestSessionIDs(t *testing.T) {
 	fake := startFake(t, respond(200, connectionResponse))
 	s := startServer(t, fake.URL)
-	long := strings.Repeat("a", 7*1024)
+	long := strings.Repeat("a", 1000)
 	for _, id := range []string{"ses_aB0-9", "-", "_", long} {
 		check(t, "response for "+id, post(t, s.URL+"/api/sessions/"+id+"/connections", ""), "200 "+token)
 		check(t, "request to OpenVidu", fake.received(), []string{"POST /openvidu/api/sessions/" + id + "/connection {}"})
@@ -225,13 +219,15 @@ func TestSessionIDs(t *testing.T) {
 
 // For a 5xx, the log shows the cause, unless the cause quotes the response, which may contain the session cookie.
 func TestCauses(t *testing.T) {
+	const unexpected = "unexpected response from OpenVidu: check OPENVIDU_URL: "
 	for _, tt := range []struct {
 		name, openviduURL, wantLog string
 	}{
 		{"OpenVidu is down", refusedURL, `error="cannot reach OpenVidu: .*: dial tcp 127.0.0.1:\d+: `},
-		{"HTML", startFake(t, respond(200, htmlResponse)).URL, `error="unexpected response .* \(not JSON\): .*: invalid character '<'`},
-		{"connection closed", startFake(t, write("")).URL, `error="OpenVidu closed the connection: .*: Post .*: EOF"`},
-		{"invalid header", startFake(t, write("HTTP/1.1 200 OK\r\nSet-Cookie "+cookie+"\r\n\r\n")).URL, `: check OPENVIDU_URL"\n`},
+		{"HTML", startFake(t, respond(200, htmlResponse)).URL, `error="` + unexpected + `not the expected JSON"`},
+		{"wrong type", startFake(t, respond(200, `{"id":5}`)).URL, `error="` + unexpected + `not the expected JSON"`},
+		{"connection closed", startFake(t, write("")).URL, `error="cannot reach OpenVidu: .*: Post .*: EOF"`},
+		{"invalid header", startFake(t, write("HTTP/1.1 200 OK\r\nSet-Cookie "+cookie+"\r\n\r\n")).URL, unexpected + `invalid or incomplete"\n`},
 	} {
 		s := startServer(t, tt.openviduURL)
 		post(t, s.URL+session.path, "")
@@ -257,7 +253,7 @@ func TestEndlessResponse(t *testing.T) {
 			}
 		}
 	}).URL)
-	check(t, "response", post(t, s.URL+session.path, ""), "502 unexpected response from OpenVidu (larger than 1 MiB): check OPENVIDU_URL")
+	check(t, "response", post(t, s.URL+session.path, ""), "502 unexpected response from OpenVidu: check OPENVIDU_URL")
 	if got := sent.Load(); got > 64<<20 { // the operating system buffers some
 		t.Errorf("got %d MiB of the response read, want 1 MiB", got>>20)
 	}
@@ -378,9 +374,8 @@ func TestSecretsInRequests(t *testing.T) {
 		"/https://user:hidden@host", "/https:/user:hidden@host"} {
 		send(t, "POST", s.URL+path, "", http.Header{"Origin": {"https://user:hidden@host"}})
 	}
-	send(t, "tok_JVdW1bGdeuMy0dM1", s.URL, "", http.Header{})
 	checkLog(t, s.log, `status=400 .* origin_not_allowed=https:/\[removed]@host error="Illegal character in authority: rtsp:/\[removed]@camera \[removed]"`)
-	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 8) // and startServer checks them for secrets
+	check(t, "log lines", strings.Count(s.log.String(), "msg=request "), 7) // and startServer checks them for secrets
 }
 
 // A client that sends the start of many tokens and credentials is answered quickly: send and its connection give up after 5 s.
@@ -579,8 +574,8 @@ func TestDocumentedMessages(t *testing.T) {
 			quotes = append(quotes, quote[1])
 		}
 	}
-	messages := []string{errCredentials.Error(), errForbidden.Error(), errNoAPI.Error(), errUnreachable.Error(), errClosed.Error(), errCertificate.Error(),
-		errHandshake.Error(), errTimeout.Error(), unexpected("").Error(), (&response{status: 500}).failure().Error(), errSessionNotFound.Error(),
+	messages := []string{errCredentials.Error(), errForbidden.Error(), errNoAPI.Error(), errUnreachable.Error(), errCertificate.Error(),
+		errFailed.Error(), errUnexpected.Error(), errTimeout.Error(), errSessionNotFound.Error(),
 		"cannot listen on port 5000"}
 	for _, message := range messages {
 		if !slices.ContainsFunc(quotes, func(quote string) bool { return strings.HasPrefix(message, quote) }) {
@@ -830,35 +825,16 @@ func TestProxy(t *testing.T) {
 	proxy := startFake(t, respond(407, ""))
 	// The program runs in another process, because net/http reads the variables only once.
 	_, log, _ := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
-	waitFor(t, log, `error="unexpected response from OpenVidu \(status 407\): check OPENVIDU_URL"`)
+	waitFor(t, log, `error="unexpected response from OpenVidu: check OPENVIDU_URL: status 407"`)
 	check(t, "request to the proxy", proxy.received(), []string{"GET http://openvidu.invalid:4443/openvidu/api/config "})
 
 	_, log, _ = startProcess(t, "OPENVIDU_URL=http://0.0.0.0:1", "HTTP_PROXY="+proxy.URL, "NO_PROXY=0.0.0.0")
 	waitFor(t, log, `error="cannot reach OpenVidu: .*: dial tcp `)
 	check(t, "requests to the proxy that NO_PROXY excludes", proxy.received(), nil)
 
-	tunnel := startFake(t, write("HTTP/1.1 200 OK\r\n\r\n")) // and closes the connection
-	_, log, _ = startProcess(t, "OPENVIDU_URL=https://openvidu.invalid", "HTTPS_PROXY="+tunnel.URL)
-	waitFor(t, log, `error="OpenVidu closed the connection: `)
-	check(t, "request to the HTTPS proxy", tunnel.received(), []string{"CONNECT openvidu.invalid:443 "})
-
-	tlsProxy := startFake(t, nil, func(f *httptest.Server) { f.TLS = &tls.Config{} })
-	socks := startRaw(t, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, 3))
-		c.Write([]byte{5, 255}) // no acceptable authentication method (RFC 1928, section 3)
-	})
-	for _, tt := range []struct{ name, proxyURL, wantCause string }{
-		{"rejecting proxy", proxy.URL, "proxyconnect tcp: 407 Proxy Authentication Required"},
-		{"unreachable proxy", refusedURL, "proxyconnect tcp: dial tcp "},
-		{"proxy with an unknown certificate", tlsProxy.URL, "proxyconnect tcp: tls: "},
-		{"rejecting SOCKS proxy", "socks5://" + socks, "socks connect tcp "},
-	} {
-		s := startServer(t, "https://openvidu.invalid")
-		s.transport().Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(tt.proxyURL) }
-		got := post(t, s.URL+session.path, "")
-		check(t, tt.name, got, "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct")
-		checkLog(t, s.log, `level=ERROR .* error="cannot reach OpenVidu: .*`+tt.wantCause)
-	}
+	// The cause of an invalid proxy doesn't contain its password.
+	_, log, _ = startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY=http://user:hidden@127.0.0.1:99999")
+	waitFor(t, log, `error="cannot reach OpenVidu: .*: proxyconnect tcp: dial tcp: address 99999: invalid port"\n`)
 }
 
 // No part of an unsolicited response, which net/http prints with the standard logger, reaches the log.
@@ -869,7 +845,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	_, log, _ := startProcess(t, "OPENVIDU_URL="+fake.URL)
 	waitFor(t, log, "OpenVidu is ready")
 	got := post(t, "http://127.0.0.1:"+waitFor(t, log, portPattern)+session.path, "")
-	check(t, "response", got, "502 unexpected response from OpenVidu (no session ID): check OPENVIDU_URL")
+	check(t, "response", got, "502 unexpected response from OpenVidu: check OPENVIDU_URL")
 }
 
 // A client that sends an invalid request still gets a response.
@@ -894,54 +870,29 @@ func TestClientFaults(t *testing.T) {
 // Every response arrives, even if the handler doesn't need the body and the connection then closes, as nginx requests by default.
 func TestUnreadBodies(t *testing.T) {
 	s := startServer(t, startFake(t, respond(200, connectionResponse)).URL)
-	const tooLarge = "413 request body exceeds 100 KiB"
-	for _, tt := range []struct {
-		target, want string
-	}{
+	for _, tt := range []struct{ target, want string }{
 		{"POST /nowhere", "404 404 page not found"},
 		{"PUT /api/sessions", "405 Method Not Allowed"},
-		{"POST /api/sessions/SessionA/connections", "200 " + token},
-		{"POST /api/sessions/a%2Fb/connections", "404 session not found: create it first with POST /api/sessions"},
+		{"POST /api/sessions/SessionA/connections", "413 request body exceeds 100 KiB"},
 	} {
-		for _, header := range []string{
-			"HTTP/1.1\r\nHost: localhost\r\nConnection: close",
-			"HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue", // this client doesn't wait for 100 Continue
-			"HTTP/1.0",
-			"HTTP/1.0\r\nExpect: 100-continue",
-		} {
-			for _, body := range []struct {
-				size int
-				want string
-			}{
-				{20_000, tt.want},
-				{100 * 1024, tt.want},
-				{1_000_000, tooLarge},
-			} {
-				t.Run(fmt.Sprintf("%s %s, %d bytes", tt.target, header, body.size), func(t *testing.T) {
-					t.Parallel()
-					c := dial(t, s)
-					go fmt.Fprintf(c, "%s %s\r\nContent-Length: %d\r\n\r\n{%*s", tt.target, header, body.size, body.size-1, "}")
-					check(t, "response", readResponse(c), body.want)
-				})
-			}
+		for range 20 {
+			c := dial(t, s)
+			go fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n%1000000s", tt.target, "")
+			check(t, tt.target, readResponse(c), tt.want)
 		}
 	}
 
 	c := dial(t, s)
-	reader := bufio.NewReader(c)
-	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-	line, _ := reader.ReadString('\n')
-	check(t, "interim response to a client that waits for it", line, "HTTP/1.1 100 Continue\r\n")
-	reader.ReadString('\n')
-	io.WriteString(c, "{}")
-	check(t, "response after 100 Continue", readResponse(reader), "404 404 page not found")
+	io.WriteString(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	check(t, "response to a client that waits for 100 Continue", line, "HTTP/1.1 404 Not Found\r\n")
 }
 
 // OpenVidu's certificate is verified, TLS 1.2 is the minimum, and the log says what is wrong.
 func TestTLS(t *testing.T) {
 	const (
 		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
-		handshake   = "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings"
+		handshake   = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 		noAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	)
 	trust := func(config *tls.Config, ca *x509.Certificate) {
@@ -990,13 +941,13 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A server that speaks neither TLS nor HTTP is reported as a failed handshake.
+// A server that speaks neither TLS nor HTTP is unreachable.
 func TestOtherProtocol(t *testing.T) {
 	s := startServer(t, "https://"+startRaw(t, func(c net.Conn) {
 		io.WriteString(c, "SSH-2.0-OpenSSH_9.9\r\n")
 		io.Copy(io.Discard, c)
 	}))
-	check(t, "response", post(t, s.URL+session.path, ""), "502 TLS handshake with OpenVidu failed: check OPENVIDU_URL and OpenVidu's TLS settings")
+	check(t, "response", post(t, s.URL+session.path, ""), "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct")
 }
 
 // OpenVidu gets each POST once, even if it closes the connection without a response and others are idle: two requests for an IP
@@ -1021,7 +972,7 @@ func TestOneExecution(t *testing.T) {
 	clients.Wait()
 	check(t, "number of requests", len(fake.received()), 10)
 	got := post(t, s.URL+session.path, "")
-	check(t, "response", got, "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct")
+	check(t, "response", got, "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct")
 	check(t, "requests", fake.received(), []string{"POST " + session.openviduPath + " {}"})
 }
 
@@ -1033,7 +984,7 @@ func TestClosedNewConnections(t *testing.T) {
 		client, _ := net.Pipe()
 		return closedConn{client}, nil
 	}
-	const want = "502 OpenVidu closed the connection: check that it is running and that OPENVIDU_URL is correct"
+	const want = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 	for i := range 2000 {
 		if got := post(t, s.URL+connection.path, "{}"); got != want {
 			t.Fatalf("response %d: got %s, want %s", i, got, want)
@@ -1088,7 +1039,7 @@ func TestClientDisconnects(t *testing.T) {
 			receive(t, "call to OpenVidu", arrived)
 			c.Close()
 			receive(t, "cancellation of the call", cancelled)
-			waitFor(t, s.log, `^time=\S+ level=INFO msg=request method=POST path=`+path+` status=499 duration=\S+ error="client disconnected: context canceled"\n$`)
+			waitFor(t, s.log, `^time=\S+ level=INFO msg=request method=POST path=`+path+` status=499 duration=\S+ error="client disconnected"\n$`)
 		})
 	}
 }
@@ -1123,9 +1074,9 @@ func TestTimeouts(t *testing.T) {
 		{name: "OpenVidu's response never ends", response: hang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), writes: []string{request},
 			want: timedOut, wantAfter: 20 * time.Second, wantLogged: "20s"},
 		{name: "500 that never ends", response: hang("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1\r\n\r\n"), writes: []string{request},
-			want: "502 OpenVidu failed (status 500): check that it is running and see its log", wantLogged: "0s"},
+			want: "502 OpenVidu failed: check that it is running and see its log", wantLogged: "0s"},
 		{name: "101 that never ends", response: hang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), writes: []string{request},
-			want: "502 unexpected response from OpenVidu (status 101): check OPENVIDU_URL", wantLogged: "0s"},
+			want: "502 unexpected response from OpenVidu: check OPENVIDU_URL", wantLogged: "0s"},
 		{name: "headers in 4 s", response: respondToAll, writes: []string{"POST ", request[5:]}, pause: 4 * time.Second,
 			want: "200 SessionA", wantAfter: 4 * time.Second, wantLogged: "0s"},
 		{name: "headers that never end", writes: []string{head}, want: closed, wantAfter: 5 * time.Second},
@@ -1196,11 +1147,11 @@ func TestWaitForOpenVidu(t *testing.T) {
 		check(t, "times of the checks", checked, want)
 		lines := regexp.MustCompile(`(?m) (WARN|INFO) msg=.*? (error="[^:\n]*|version=\S+)`).FindAllString(strings.ReplaceAll(s.log.String(), "level=", " "), -1)
 		check(t, "log", lines, []string{
-			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed (status 503)`,
-			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="unexpected response from OpenVidu (not JSON)`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="unexpected response from OpenVidu`,
 			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu rejected the credentials`,
-			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed (status 503)`,
-			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="unexpected response from OpenVidu (no version)`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="OpenVidu failed`,
+			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="unexpected response from OpenVidu`,
 			` WARN msg="cannot use OpenVidu yet, retrying" every=5s error="Bad Request"`,
 			` INFO msg="OpenVidu is ready" version=2.31.0`,
 		})

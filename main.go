@@ -87,13 +87,13 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, newServer(newHandler(ov, cfg.origins, logger), logger), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu every 5 s until it is ready or ctx is done. It logs each new reason why OpenVidu can't be
-// used, and then that it is ready. A successful check also obtains the session cookie and opens a TCP connection.
+// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failed check. It logs each new reason why
+// OpenVidu can't be used, and then that it is ready. A successful check also obtains the session cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
-	var logged string
+	var logged httpError
 	for {
-		version, publicURL, err := ov.config(ctx)
+		version, publicURL, err := ov.check(ctx)
 		if err == nil {
 			logger.Info("OpenVidu is ready", "version", version, "OPENVIDU_PUBLICURL", publicURL)
 			return
@@ -101,11 +101,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		reason := err.Error()
-		if failure, ok := errors.AsType[openviduError](err); ok {
-			reason = failure.Error() // without the cause, which may contain a local port or a time that changes with every check
-		}
-		if reason != logged {
+		// Without the cause, which may contain a local port that changes with every check.
+		if reason := toHTTPError(err); reason != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err.Error())
 			logged = reason
 		}
@@ -123,9 +120,9 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 	result := make(chan error, 1)
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
-		timeout, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
+		shutdownCtx, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
 		defer cancel()
-		result <- server.Shutdown(timeout)
+		result <- server.Shutdown(shutdownCtx)
 	})
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
