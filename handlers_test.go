@@ -167,6 +167,132 @@ func TestSessionIDs(t *testing.T) {
 	check(t, "requests to OpenVidu", s.openvidu.received(), "")
 }
 
+// While OpenVidu creates a session, equal requests wait for the same call. All others are calls of their own.
+func TestSharedCalls(t *testing.T) {
+	for _, tt := range []struct {
+		name, path string
+		bodies     []string // of concurrent requests
+		calls      int
+	}{
+		{"equal requests", sessions, slices.Repeat([]string{sessionA}, 100), 1},
+		{"different properties", sessions, []string{sessionA, sessionA + " ", `{"customSessionId":"SessionA","mediaMode":"ROUTED"}`, `{"customSessionId":"B"}`}, 4},
+		{"no customSessionId", sessions, []string{"", "", "{}", `{"customSessionId":null}`, `{"customSessionId":null}`, `{"customSessionId":""}`,
+			`{"customSessionId":""}`}, 7},
+		{"connections", connections, []string{sessionA, sessionA, "", ""}, 4},
+	} {
+		release := make(chan bool)
+		simulate(t, func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			respondToAll(w, r)
+		}, func(t *testing.T, s *testServer) {
+			release = make(chan bool) // in synctest's bubble
+			got := make(chan string)
+			for _, body := range tt.bodies {
+				go func() { got <- s.post(t, tt.path, body) }()
+			}
+			synctest.Wait()
+			check(t, tt.name+": calls", strings.Count(s.openvidu.received(), "POST "), tt.calls)
+			close(release)
+			want := plainText("200 SessionA")
+			if tt.path == connections {
+				want = plainText("200 " + token)
+			}
+			for range tt.bodies {
+				check(t, tt.name, <-got, want)
+			}
+			check(t, tt.name+": log", s.log.lines(), strings.Repeat(requestLine(tt.path, "200", ""), len(tt.bodies)))
+
+			check(t, tt.name+": after the end", s.post(t, tt.path, tt.bodies[0]), want)
+			check(t, tt.name+": calls after the end", strings.Count(s.openvidu.received(), "POST "), 1)
+		})
+	}
+}
+
+// Whichever client disconnects, the others get the result. When the last one has disconnected, the call is cancelled.
+func TestSharedCallDisconnects(t *testing.T) {
+	const disconnected = `level=INFO msg=request method=POST path=/api/sessions status=499 error="client disconnected"` + "\n"
+	for _, first := range []int{0, 1} { // which of two clients disconnects first; client 0 started the call
+		var release, cancelled chan bool
+		simulate(t, func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-release:
+				respondToAll(w, r)
+			case <-r.Context().Done():
+				close(cancelled)
+			}
+		}, func(t *testing.T, s *testServer) {
+			release, cancelled = make(chan bool), make(chan bool)
+			connect := func() net.Conn {
+				c := s.dial(t)
+				io.WriteString(c, request("POST", sessions, sessionA))
+				synctest.Wait()
+				return c
+			}
+			clients := []net.Conn{connect(), connect()}
+			clients[first].Close()
+			synctest.Wait()
+			s.checkLog(t, disconnected)
+			release <- true
+			check(t, "response to the other client", readResponse(bufio.NewReader(clients[1-first]), "POST"), plainText("200 SessionA"))
+
+			clients = []net.Conn{connect(), connect()}
+			s.openvidu.received()
+			clients[first].Close()
+			clients[1-first].Close()
+			<-cancelled
+			synctest.Wait()
+			s.checkLog(t, disconnected+requestLine(sessions, "200", "")+disconnected+disconnected)
+			check(t, "requests to OpenVidu after the end", s.openvidu.received(), "")
+
+			cancelled = make(chan bool)
+			c := connect() // a new call
+			release <- true
+			check(t, "response after the end", readResponse(bufio.NewReader(c), "POST"), plainText("200 SessionA"))
+		})
+	}
+}
+
+// If a shared call fails, all who wait for it get the error, and their log lines have the reason. It ends after 20 s.
+func TestSharedCallFails(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		openvidu  http.HandlerFunc
+		transport http.RoundTripper // nil for the program's
+		want      string
+		wantLog   string // pattern
+	}{
+		{"failure", func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(15 * time.Second)
+			respond(503, "")(w, r)
+		}, nil, "502 OpenVidu failed: check that it is running and see its log", "status=502 .* see its log: status 503"},
+		{"timeout", hang(""), nil, "504 OpenVidu timed out: try again, or check OPENVIDU_URL", "status=504 duration=(20|10)s "},
+		{"panic", nil, roundTripper(func(*http.Request) (*http.Response, error) {
+			time.Sleep(15 * time.Second)
+			panic("a bug")
+		}), "500 internal server error: see the server's log", `status=500 .* error="panic: a bug\\ngoroutine .*openvidu.go:`},
+	} {
+		simulate(t, tt.openvidu, func(t *testing.T, s *testServer) {
+			if tt.transport != nil {
+				s.ov.client.Transport = tt.transport
+			}
+			got := make(chan string)
+			for range 2 {
+				go func() { got <- s.post(t, sessions, sessionA) }()
+				time.Sleep(10 * time.Second)
+			}
+			check(t, tt.name, <-got, plainText(tt.want))
+			check(t, tt.name, <-got, plainText(tt.want))
+			if n := len(regexp.MustCompile("level=ERROR .*"+tt.wantLog).FindAllString(s.log.String(), -1)); n != 2 {
+				t.Errorf("%s: got %d such lines, want 2 of %s in\n%s", tt.name, n, tt.wantLog, s.log)
+			}
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // Pages from the allowed origins, and no others, can read every response.
 func TestCORS(t *testing.T) {
 	const plain = "Content-Type: text/plain; charset=utf-8\nX-Content-Type-Options: nosniff"
