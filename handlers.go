@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -17,7 +19,10 @@ import (
 	"unicode/utf8"
 )
 
-const maxBody = 100 << 10 // bytes of a request body
+const (
+	maxBody     = 100 << 10        // bytes of a request body
+	fileTimeout = 10 * time.Minute // for the response with a file
+)
 
 // httpError is what a client is told about a failure: the status and the text of the response. An error that wraps it adds the
 // cause, which only the log shows.
@@ -62,9 +67,23 @@ func toHTTPError(err error) httpError {
 	return errInternal
 }
 
-// newHandler returns the handler for the frontend's API. It creates sessions and connections with ov, and logs every request.
-// Pages from the given origins may read the responses; "*" means any origin.
-func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handler {
+// newHandler returns the handler for everything: api, the frontend's files in staticDir unless it is "", CORS, and a log line for
+// every request. Pages from the given origins may read the responses; "*" means any origin.
+func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
+	handler := api
+	if staticDir != "" {
+		mux := http.NewServeMux()
+		mux.Handle("/api/", api)
+		mux.Handle("/", newFileHandler(staticDir))
+		handler = mux
+	}
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay closing the
+	// connection after an oversized body, so that the response arrives.
+	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
+}
+
+// newAPI returns the handler for the frontend's API, which creates sessions and connections with ov.
+func newAPI(ov *openVidu) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /api/sessions", handle(func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
@@ -72,9 +91,7 @@ func newHandler(ov *openVidu, origins []string, logger *slog.Logger) http.Handle
 	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}))
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay closing the
-	// connection after an oversized body, so that the response arrives.
-	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
+	return mux
 }
 
 // handle returns a handler that calls create with the properties in the request body and responds with the session ID or
@@ -129,6 +146,56 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, e.text, e.status)
 }
 
+// hiddenPattern matches the paths of files whose name, or a directory's, starts with a dot: .env, .git, and .. as well.
+var hiddenPattern = regexp.MustCompile(`[/\\]\.`)
+
+// newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory. It responds 404 to every
+// path that isn't a public file, and 405 to methods other than GET and HEAD.
+func newFileHandler(dir string) http.Handler {
+	files := publicFiles(dir)
+	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		if hiddenPattern.MatchString(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache") // a browser asks whether the file has changed
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if strings.HasSuffix(r.URL.Path, "/") {
+			name += "index.html"
+		} else if _, err := fs.Stat(files, name+"/index.html"); err == nil {
+			directory := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+			http.Redirect(w, r, directory.String(), http.StatusMovedPermanently)
+			return
+		}
+		// WriteTimeout is too short for a large file on a slow network.
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
+		http.ServeFileFS(w, r, files, name)
+	})
+	return mux
+}
+
+// publicFiles is an fs.FS with the regular files in a directory. Nothing else exists: no directory, so that none is listed, and no
+// symbolic link to a file outside.
+type publicFiles string
+
+func (dir publicFiles) Open(name string) (fs.File, error) {
+	root, err := os.OpenRoot(string(dir)) // every time, because a build may replace the directory
+	if err != nil {
+		return nil, fs.ErrNotExist
+	}
+	defer root.Close()
+	info, err := fs.Stat(root.FS(), name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, fs.ErrNotExist
+	}
+	file, err := root.FS().Open(name)
+	if err != nil {
+		return nil, fs.ErrNotExist
+	}
+	return file, nil
+}
+
 // discardBody reads what next leaves unread of the request body. If a connection closes after the response, which is what
 // nginx asks for by default, unread data makes TCP reset it, and the response may be lost (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
@@ -153,7 +220,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 			origin := r.Header.Get("Origin")
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
-			} else if origin != "" {
+			} else if origin != "" && !isSameOrigin(r) {
 				addLogAttr(r, "origin_not_allowed", origin) // the browser won't let the page read the response
 			}
 		}
@@ -166,6 +233,13 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It ignores the
+// scheme, which a proxy may change.
+func isSameOrigin(r *http.Request) bool {
+	_, host, _ := strings.Cut(r.Header.Get("Origin"), "://")
+	return host == r.Host
 }
 
 // logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
@@ -216,6 +290,9 @@ type statusRecorder struct {
 	http.ResponseWriter
 	status int
 }
+
+// Unwrap is called by http.ResponseController.
+func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *statusRecorder) WriteHeader(status int) {
 	w.status = status

@@ -310,6 +310,9 @@ func TestCORS(t *testing.T) {
 		{"https://a,http://localhost:8080", "https://a", []string{"Access-Control-Allow-Origin: https://a", "Vary: Origin"}, ""},
 		{"https://a,http://localhost:8080", "http://localhost:8080", []string{"Access-Control-Allow-Origin: http://localhost:8080", "Vary: Origin"}, ""},
 		{"https://a,http://localhost:8080", "", []string{"Vary: Origin"}, ""},
+		{"https://a", "http://localhost:5000", []string{"Vary: Origin"}, ""}, // this server's own, which needs no permission
+		{"https://a", "https://localhost:5000", []string{"Vary: Origin"}, ""},
+		{"https://a", "http://localhost", []string{"Vary: Origin"}, " origin_not_allowed=http://localhost"},
 		{"https://a", "null", []string{"Vary: Origin"}, " origin_not_allowed=null"},
 		{"https://a", "http://a", []string{"Vary: Origin"}, " origin_not_allowed=http://a"},
 		{"https://a", "https://A", []string{"Vary: Origin"}, " origin_not_allowed=https://A"},
@@ -331,6 +334,145 @@ func TestCORS(t *testing.T) {
 				"level=INFO msg=request method=OPTIONS path=/api/sessions status=204"+tt.wantLog+"\n")
 			check(t, "requests to OpenVidu", s.openvidu.received(), call(sessions, "{}"))
 		})
+	}
+}
+
+// With STATIC_DIR, the frontend's public files are served at /, and everything under /api/ is still the API's.
+func TestFiles(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "public")
+	modified := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, name := range []string{"public/index.html", "public/a b.html", "public/docs/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
+		"public/list/a.html", "public/.env", "public/api/sessions/index.html", "secret.html", "secret/index.html"} {
+		path := filepath.Join(parent, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(name), 0o600), os.Chtimes(path, modified, modified)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	linked := errors.Join(os.Symlink("index.html", filepath.Join(dir, "inside.html")), os.Symlink("../secret.html", filepath.Join(dir, "outside.html")),
+		os.Symlink("../secret", filepath.Join(dir, "outside")))
+	if linked != nil && runtime.GOOS != "windows" { // where symbolic links need a privilege
+		t.Fatal(linked)
+	}
+
+	page := func(status int, body string, header ...string) string {
+		return wantResponse(status, body, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
+			"Content-Type: text/html; charset=utf-8", "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
+	}
+	moved := func(location string) string {
+		return wantResponse(301, `<a href="`+location+"\">Moved Permanently</a>.\n\n", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
+			"Content-Type: text/html; charset=utf-8", "Location: "+location)
+	}
+	notAllowed := func(allow string) string {
+		return wantResponse(405, "Method Not Allowed\n", "Access-Control-Allow-Origin: *", "Allow: "+allow, "Content-Type: text/plain; charset=utf-8",
+			"X-Content-Type-Options: nosniff")
+	}
+	notFound := plainText("404 404 page not found")
+	s := start(t, respondToAll, "STATIC_DIR="+dir)
+	requests := 0
+	for _, tt := range []struct{ method, path, header, want string }{
+		{"GET", "/", "", page(200, "public/index.html")},
+		{"GET", "/?a=b", "", page(200, "public/index.html")},
+		{"GET", "/a%20b.html", "", page(200, "public/a b.html")},
+		{"GET", "/docs/", "", page(200, "public/docs/index.html")},
+		{"GET", "/docs?a=b", "", moved("/docs/?a=b")},
+		{"GET", "/index.html", "", wantResponse(301, "", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache", "Location: ./")},
+		{"GET", "/docs/", "Range: bytes=7-10", page(206, "docs", "Content-Range: bytes 7-10/22")},
+		{"HEAD", "/docs/", "", page(200, "", "Content-Length: 22")},
+		{"GET", "/", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", "304\nAccess-Control-Allow-Origin: *\nCache-Control: no-cache\n" +
+			"Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT\n\n"},
+		{"POST", "/", "", notAllowed("GET, HEAD")},
+		{"DELETE", "/docs/index.html", "", notAllowed("GET, HEAD")},
+
+		{"GET", "/nothing.html", "", notFound},
+		{"GET", "/index.html/", "", notFound},
+		{"GET", "/list", "", notFound}, // a directory without index.html
+		{"GET", "/list/", "", notFound},
+		{"HEAD", "/list/", "", strings.TrimSuffix(notFound, "404 page not found\n")},
+		{"GET", "/.env", "", notFound},
+		{"GET", "/%2eenv", "", notFound},
+		{"GET", "/docs/.private/a.html", "", notFound},
+		{"GET", "/docs%2F.htaccess", "", notFound},
+		{"GET", "/../secret.html", "", wantResponse(307, "<a href=\"/secret.html\">Temporary Redirect</a>.\n\n", "Access-Control-Allow-Origin: *",
+			"Content-Type: text/html; charset=utf-8", "Location: /secret.html")}, // the ServeMux removes ..
+		{"GET", "/%2e%2e/secret.html", "", notFound},
+		{"GET", "/..%2Fsecret.html", "", notFound},
+		{"GET", "/..%5Csecret.html", "", notFound},
+		{"GET", "/docs/%2e%2e/%2e%2e/secret.html", "", notFound},
+		{"GET", "/docs%5C..%5C..%5Csecret.html", "", notFound},
+		{"GET", "/%00", "", notFound},
+		{"GET", "/outside.html", "", notFound},
+		{"GET", "/outside/", "", notFound},
+		{"GET", "/outside", "", notFound},
+
+		{"POST", sessions, "", plainText("200 SessionA")},
+		{"GET", sessions, "", notAllowed("POST")},
+		{"GET", "/api/sessions/", "", notFound},
+		{"GET", "/api/", "", notFound},
+	} {
+		var header []string
+		if tt.header != "" {
+			header = []string{tt.header}
+		}
+		check(t, tt.method+" "+tt.path+" "+tt.header, s.send(t, request(tt.method, tt.path, "", header...)), tt.want)
+		requests++
+	}
+	check(t, "lines in the log", strings.Count(s.log.lines(), "level=INFO msg=request method="), requests)
+
+	if linked == nil {
+		check(t, "symbolic link within the directory", s.send(t, request("GET", "/inside.html", "")), page(200, "public/index.html"))
+	}
+
+	// Edited, added and recreated files are seen.
+	for _, content := range []string{"edited", "", "recreated"} {
+		if content == "" {
+			check(t, "removal", os.RemoveAll(dir), nil)
+			check(t, "removed directory", s.send(t, request("GET", "/", "")), notFound)
+			continue
+		}
+		os.Mkdir(dir, 0o700)
+		for _, name := range []string{"index.html", content + ".html"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := s.send(t, request("GET", "/"+strings.TrimPrefix(name, "index.html"), ""))
+			if !strings.HasPrefix(got, "200\n") || !strings.HasSuffix(got, "\n\n"+content) {
+				t.Errorf("%s, %s: got\n%s", name, content, got)
+			}
+		}
+	}
+}
+
+// A file may take 10 min to reach a slow client.
+func TestSlowDownload(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bundle.js"), make([]byte, 3_000_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		takes time.Duration
+		want  bool // the whole file arrives
+	}{
+		{50 * time.Second, true},
+		{9 * time.Minute, true},
+		{11 * time.Minute, false},
+	} {
+		simulate(t, nil, func(t *testing.T, s *testServer) {
+			c := s.dial(t)
+			defer c.Close()
+			io.WriteString(c, request("GET", "/bundle.js", ""))
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var n int64
+			for range 100 {
+				time.Sleep(tt.takes / 100)
+				read, _ := io.CopyN(io.Discard, resp.Body, 30_000)
+				n += read
+			}
+			check(t, fmt.Sprint("whole file within ", tt.takes), n == 3_000_000, tt.want)
+		}, "STATIC_DIR="+dir)
 	}
 }
 
@@ -438,6 +580,13 @@ func TestInvalidSettings(t *testing.T) {
 		check(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err), fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", strings.Trim(origin, ","), noOrigin))
 	}
 
+	for _, dir := range []string{"nowhere", "go.mod"} {
+		_, err := loadConfig(getenv("STATIC_DIR="+dir), nothing)
+		if want := "STATIC_DIR (from the environment): must be a directory: open " + dir + ": "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("STATIC_DIR=%s: got %v, want %s", dir, err, want)
+		}
+	}
+
 	// All mistakes are reported at once.
 	_, err := loadConfig(getenv("SERVER_PORT=x", "OPENVIDU_URL=x"), files(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
 	check(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
@@ -511,10 +660,14 @@ func TestDocumentedSettings(t *testing.T) {
 	printUsage(&usage)
 	example, readme := read(t, ".env.example"), read(t, "README.md")
 	for _, s := range settings {
+		value := "`" + s.defaultValue + "`"
+		if s.defaultValue == "" {
+			value = "none"
+		}
 		for _, doc := range []struct{ name, text, want string }{
-			{"-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue)},
+			{"-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, strings.Trim(value, "`"))},
 			{".env.example", example, "\n" + s.name + "=" + s.defaultValue + "\n"},
-			{"README.md", readme, "\n| `" + s.name + "` | `" + s.defaultValue + "` |"},
+			{"README.md", readme, "\n| `" + s.name + "` | " + value + " |"},
 		} {
 			if !strings.Contains(doc.text, doc.want) {
 				t.Errorf("%s doesn't contain %q", doc.name, doc.want)
@@ -1047,7 +1200,7 @@ func TestProgram(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	p := &testServer{openvidu: f, log: newLogBuffer(), result: make(chan error, 1)}
 	go func() {
-		env := getenv("SERVER_PORT=0", "OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b")
+		env := getenv("SERVER_PORT=0", "OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
 		p.result <- run(ctx, env, files(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+secret+"\nB=hidden\nA=\n"), p.log)
 	}()
 	p.dial = dialer("127.0.0.1:" + p.waitFor(t, portPattern))
@@ -1082,7 +1235,7 @@ func TestProgram(t *testing.T) {
 	check(t, "response to the request in flight", receive(t, "response", inFlight), wantResponse(200, token, plain...))
 	check(t, "result", receive(t, "end of the program", p.result), nil)
 	p.checkLog(t, `level=INFO msg=listening address=ANY:PORT OPENVIDU_URL=https://127.0.0.1:PORT/path OPENVIDU_SECRET="(from .env)" `+
-		`OPENVIDU_TLS_SKIP_VERIFY=true CORS_ALLOWED_ORIGINS=https://a,https://b
+		`OPENVIDU_TLS_SKIP_VERIFY=true CORS_ALLOWED_ORIGINS=https://a,https://b STATIC_DIR=.
 level=WARN msg=".env contains names that aren't settings" names=A,B
 level=WARN msg="OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret"
 level=INFO msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443
@@ -1366,7 +1519,7 @@ func (s *testServer) serve(t testing.TB, listener net.Listener, settings []strin
 	s.stop = stop
 	served := make(chan bool)
 	go func() {
-		s.result <- serve(ctx, newServer(newHandler(s.ov, cfg.origins, logger), logger), listener, logger)
+		s.result <- serve(ctx, newServer(newHandler(newAPI(s.ov), cfg.staticDir, cfg.origins, logger), logger), listener, logger)
 		close(served)
 	}()
 	t.Cleanup(func() {

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -53,7 +54,7 @@ func printUsage(w io.Writer) {
 	fmt.Fprint(w, "openvidu-basic-go creates OpenVidu sessions and tokens for a frontend.\n\n",
 		"Settings, from environment variables or from the file .env in the working directory:\n")
 	for _, s := range settings {
-		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, s.defaultValue)
+		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, cmp.Or(s.defaultValue, "none"))
 	}
 }
 
@@ -74,7 +75,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 		"OPENVIDU_URL", cfg.openviduURL.String(),
 		"OPENVIDU_SECRET", "("+cfg.sources["OPENVIDU_SECRET"]+")",
 		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
-		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","))
+		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","),
+		"STATIC_DIR", cfg.staticDir)
 	if len(cfg.unknown) > 0 {
 		logger.Warn(".env contains names that aren't settings", "names", strings.Join(cfg.unknown, ","))
 	}
@@ -84,7 +86,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
 	defer ov.client.CloseIdleConnections()
 	go waitForOpenVidu(ctx, ov, logger)
-	return serve(ctx, newServer(newHandler(ov, cfg.origins, logger), logger), listener, logger)
+	handler := newHandler(newAPI(ov), cfg.staticDir, cfg.origins, logger)
+	return serve(ctx, newServer(handler, logger), listener, logger)
 }
 
 // waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failed check. It logs each new reason why
@@ -155,6 +158,7 @@ type config struct {
 	secret        string
 	tlsSkipVerify bool
 	origins       []string          // as browsers send them, or only "*"
+	staticDir     string            // "" for none
 	sources       map[string]string // of each setting: "default", "from .env" or "from the environment"
 	unknown       []string          // names in .env that aren't settings, sorted
 }
@@ -170,6 +174,7 @@ var settings = []struct {
 	{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", (*config).parseSecret},
 	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", (*config).parseSkipVerify},
 	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com; * alone allows any", (*config).parseOrigins},
+	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count as unset.
@@ -280,6 +285,18 @@ func isOrigin(text string) bool {
 		return false
 	}
 	return u.Scheme != "" && text == u.Scheme+"://"+strings.ToLower(u.Host)
+}
+
+func (cfg *config) parseStaticDir(value string) error {
+	if value == "" {
+		return nil
+	}
+	root, err := os.OpenRoot(value)
+	if err != nil {
+		return fmt.Errorf("must be a directory: %w", err)
+	}
+	cfg.staticDir = value
+	return root.Close()
 }
 
 // readDotenv returns the text of the file .env in dir, or "" if there is no such file.
