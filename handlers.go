@@ -67,13 +67,13 @@ func toHTTPError(err error) httpError {
 	return errInternal
 }
 
-// newHandler returns the handler for everything: api, the frontend's files in staticDir unless it is "", CORS, and a log line for
-// every request. Pages from the given origins may read the responses; "*" means any origin.
-func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
-	handler := api
+// newHandler returns the handler for everything: the API, the frontend's files in staticDir unless it is "", CORS, and a log line
+// for every request. Pages from the given origins may read the responses; "*" means any origin.
+func newHandler(ov *openVidu, staticDir string, origins []string, logger *slog.Logger) http.Handler {
+	handler := newAPI(ov)
 	if staticDir != "" {
 		mux := http.NewServeMux()
-		mux.Handle("/api/", api)
+		mux.Handle("/api/", handler)
 		mux.Handle("/", newFileHandler(staticDir))
 		handler = mux
 	}
@@ -200,9 +200,10 @@ func (dir publicFiles) Open(name string) (fs.File, error) {
 // nginx asks for by default, unread data makes TCP reset it, and the response may be lost (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body // next may replace it
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
-			io.Copy(io.Discard, r.Body)
+			io.Copy(io.Discard, body)
 		}
 	})
 }

@@ -366,6 +366,62 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+var logins = map[string]bool{"Bearer presenter": true, "Bearer viewer": false} // whether it is a presenter's
+
+// authorize rejects requests without a login. Viewers can only watch, whatever properties they send.
+func authorize(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		presenter, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
+		if !ok {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, r, httpError{http.StatusUnauthorized, "log in first"})
+			return
+		}
+		if !presenter && strings.HasSuffix(r.URL.Path, "/connections") {
+			r.Body = io.NopCloser(strings.NewReader(`{"role":"SUBSCRIBER","type":"WEBRTC"}`))
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// The README's example of a login is the one above, and does what the README says.
+func TestAuthorize(t *testing.T) {
+	_, example, _ := strings.Cut(read(t, "README.md"), "```go\n")
+	example, _, _ = strings.Cut(example, "```")
+	if example == "" || !strings.Contains(read(t, "handlers_test.go"), example) {
+		t.Errorf("handlers_test.go doesn't contain the README's example\n%s", example)
+	}
+
+	s := start(t, respondToAll)
+	logger := slog.New(slog.NewTextHandler(s.log, nil))
+	server := httptest.NewServer(logRequests(logger, discardBody(cors([]string{"https://a"}, authorize(newAPI(s.ov)))))) // as in newHandler
+	defer server.Close()
+	s.dial = dialer(server.Listener.Addr().String())
+
+	const moderator = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","record":true}`
+	const viewer = `{"role":"SUBSCRIBER","type":"WEBRTC"}`
+	header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"}
+	rejected := wantResponse(401, "log in first\n", append(header, "Www-Authenticate: Bearer")...)
+	for _, tt := range []struct{ path, body, login, want, wantCall string }{
+		{connections, moderator, "", rejected, ""},
+		{connections, moderator, "Bearer x", rejected, ""},
+		{sessions, sessionA, "", rejected, ""},
+		{connections, moderator, "Bearer viewer", wantResponse(200, token, header...), viewer},
+		{strings.Replace(connections, "c", "%63", 1), moderator, "Bearer viewer", wantResponse(200, token, header...), viewer},
+		{connections, "", "Bearer viewer", wantResponse(200, token, header...), viewer},
+		{sessions, sessionA, "Bearer viewer", wantResponse(200, "SessionA", header...), sessionA},
+		{connections, moderator, "Bearer presenter", wantResponse(200, token, header...), moderator},
+	} {
+		check(t, tt.path+" "+tt.login, s.send(t, request("POST", tt.path, tt.body, "Origin: https://a", "Authorization: "+tt.login)), tt.want)
+		got := s.openvidu.received()
+		check(t, tt.path+" "+tt.login+": properties", got[strings.LastIndex(got, "\n")+1:], tt.wantCall)
+	}
+	check(t, "preflight", s.send(t, request("OPTIONS", sessions, "", "Origin: https://a", "Access-Control-Request-Method: POST"))[:3], "204")
+	if want := requestLine(connections, "401 log in first", ""); !strings.HasPrefix(s.log.lines(), want) {
+		t.Errorf("got log %s, want %s", s.log.lines(), want)
+	}
+}
+
 // With STATIC_DIR, the frontend's public files are served at /, and everything under /api/ is still the API's.
 func TestFiles(t *testing.T) {
 	parent := t.TempDir()
@@ -716,7 +772,7 @@ func TestDocumentedSettings(t *testing.T) {
 func TestDocumentedMessages(t *testing.T) {
 	readme := read(t, "README.md")
 	_, section, _ := strings.Cut(readme, "\n## Troubleshooting\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	section, _, _ = strings.Cut(section, "\n### ")
 	messages := []string{errCredentials.text, errForbidden.text, errNoAPI.text, errUnreachable.text, errCertificate.text, errFailed.text, errUnexpected.text,
 		errTimeout.text, errSessionNotFound.text, "cannot listen on port 5000"}
 	var quotes []string
@@ -1582,7 +1638,7 @@ func (s *testServer) serve(t testing.TB, listener net.Listener, settings []strin
 	s.stop = stop
 	served := make(chan bool)
 	go func() {
-		s.result <- serve(ctx, newServer(newHandler(newAPI(s.ov), cfg.staticDir, cfg.origins, logger), logger), listener, logger)
+		s.result <- serve(ctx, newServer(newHandler(s.ov, cfg.staticDir, cfg.origins, logger), logger), listener, logger)
 		close(served)
 	}()
 	t.Cleanup(func() {

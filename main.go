@@ -86,7 +86,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
 	defer ov.client.CloseIdleConnections()
 	go waitForOpenVidu(ctx, ov, logger)
-	handler := newHandler(newAPI(ov), cfg.staticDir, cfg.origins, logger)
+	handler := newHandler(ov, cfg.staticDir, cfg.origins, logger)
 	return serve(ctx, newServer(handler, logger), listener, logger)
 }
 
