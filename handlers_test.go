@@ -416,6 +416,11 @@ func TestAuthorize(t *testing.T) {
 		got := s.openvidu.received()
 		check(t, tt.path+" "+tt.login+": properties", got[strings.LastIndex(got, "\n")+1:], tt.wantCall)
 	}
+	sent := strings.NewReader(moderator)
+	r := httptest.NewRequest("POST", connections, sent)
+	r.Header.Set("Authorization", "Bearer viewer")
+	discardBody(authorize(http.NotFoundHandler())).ServeHTTP(httptest.NewRecorder(), r)
+	check(t, "bytes of the viewer's body that are left unread", sent.Len(), 0)
 	check(t, "preflight", s.send(t, request("OPTIONS", sessions, "", "Origin: https://a", "Access-Control-Request-Method: POST"))[:3], "204")
 	if want := requestLine(connections, "401 log in first", ""); !strings.HasPrefix(s.log.lines(), want) {
 		t.Errorf("got log %s, want %s", s.log.lines(), want)
@@ -1061,6 +1066,12 @@ func TestStartUpCheck(t *testing.T) {
 `+warning+`"Bad Request"
 level=INFO msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443
 `)
+
+		before := s.log.lines()
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second) // a shutdown during a check
+		defer cancel()
+		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
+		s.checkLog(t, before)
 	})
 }
 
