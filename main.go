@@ -1,8 +1,8 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
 // frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go (settings, start-up, shutdown), then handlers.go (request logging, CORS, routes, errors), then openvidu.go (calls
-// to OpenVidu).
+// Read main.go (settings, start-up, shutdown), then handlers.go (errors, routes, files, CORS, request log), then openvidu.go
+// (calls to OpenVidu, and what its responses mean).
 package main
 
 import (
@@ -154,7 +154,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 // config contains the values of the settings.
 type config struct {
 	port          string
-	openviduURL   *url.URL // without user info, query, fragment or /openvidu/api
+	openviduURL   *url.URL // without user information, query, fragment or /openvidu/api
 	secret        string
 	tlsSkipVerify bool
 	origins       []string          // as browsers send them, or only "*"
@@ -214,17 +214,11 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 }
 
 func (cfg *config) parsePort(value string) error {
-	if !isPort(value) {
+	if _, err := strconv.ParseUint(value, 10, 16); err != nil {
 		return errors.New("must be a number from 0 to 65535")
 	}
 	cfg.port = value
 	return nil
-}
-
-// isPort reports whether text is a decimal number from 0 to 65535.
-func isPort(text string) bool {
-	_, err := strconv.ParseUint(text, 10, 16)
-	return err == nil
 }
 
 func (cfg *config) parseURL(value string) error {
@@ -235,7 +229,7 @@ func (cfg *config) parseURL(value string) error {
 	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
-	if u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0") {
+	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || port == 0 {
 		return errors.New("must have a port from 1 to 65535")
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
