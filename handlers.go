@@ -33,7 +33,7 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// The failures that clients are told. OpenVidu's own text for a 400 is the only one that isn't listed.
+// These are the failures of the API that clients are told, except for OpenVidu's own text for a 400.
 var (
 	errUnreadableBody  = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
@@ -43,10 +43,10 @@ var (
 	errSlowBody        = httpError{http.StatusRequestTimeout, "timed out reading request body"}
 	errLargeBody       = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
 
-	// nginx's status for a client that closed the connection. A client that only closed its sending side receives it.
+	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side receives it.
 	errDisconnected = httpError{499, "client disconnected"}
 
-	errInternal = httpError{http.StatusInternalServerError, "internal server error: see the server's log"}
+	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
 
 	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
 	errForbidden   = httpError{http.StatusBadGateway, "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"}
@@ -146,7 +146,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, e.text, e.status)
 }
 
-// hiddenPattern matches the paths of files whose name, or a directory's, starts with a dot: .env, .git, and .. as well.
+// hiddenPattern matches paths in which the name of a file or directory starts with a dot, such as .env, .git and .. itself.
 var hiddenPattern = regexp.MustCompile(`[/\\]\.`)
 
 // newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory. It responds 404 to every
@@ -175,8 +175,8 @@ func newFileHandler(dir string) http.Handler {
 	return mux
 }
 
-// publicFiles is an fs.FS with the regular files in a directory. Nothing else exists: no directory, so that none is listed, and no
-// symbolic link to a file outside.
+// publicFiles is an fs.FS with the regular files in a directory. It hides everything else: directories, so that none
+// is listed, and symbolic links to files outside.
 type publicFiles string
 
 func (dir publicFiles) Open(name string) (fs.File, error) {
@@ -196,8 +196,8 @@ func (dir publicFiles) Open(name string) (fs.File, error) {
 	return file, nil
 }
 
-// discardBody reads what next leaves unread of the request body. If a connection closes after the response, which is what
-// nginx asks for by default, unread data makes TCP reset it, and the response may be lost (RFC 9112, section 9.6).
+// discardBody drains whatever next didn't read of the request body. By default, nginx asks to close the connection after the
+// response. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := r.Body // next may replace it
@@ -255,7 +255,8 @@ func addLogAttr(r *http.Request, name, value string) {
 var tokenPattern = regexp.MustCompile(`tok_\w*`)
 
 // withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
-// in the Origin header, or in a property that OpenVidu's message quotes. It takes linear time, unlike a pattern with :/.*@.
+// in the Origin header, or in a property that OpenVidu's message quotes. It takes linear time; a pattern such as :/.*@ takes
+// quadratic time.
 func withoutSecrets(text string) string {
 	text = tokenPattern.ReplaceAllString(text, "[removed]")
 	before, rest, _ := strings.Cut(text, ":/") // one slash, because the ServeMux replaces // in a path
@@ -292,7 +293,7 @@ type statusRecorder struct {
 	status int
 }
 
-// Unwrap is called by http.ResponseController.
+// Unwrap returns the ResponseWriter that http.ResponseController needs.
 func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *statusRecorder) WriteHeader(status int) {

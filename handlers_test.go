@@ -35,9 +35,9 @@ import (
 	"unicode/utf8"
 )
 
-// The tests talk to this server over HTTP, and a fake OpenVidu responds to it with what a real one was recorded to respond. Most
-// start the server with start, those that let time pass with simulate, and those about the program with startProcess. The three,
-// and what else several tests use, are at the end of this file.
+// The tests talk to this server over HTTP, and a fake OpenVidu sends it responses recorded from a real one. Most tests start the
+// server with start. Tests in which time passes use simulate, and tests of the whole program use startProcess. These and other
+// helpers are at the end of this file.
 
 const (
 	sessions    = "/api/sessions"
@@ -81,7 +81,7 @@ func TestAPI(t *testing.T) {
 		{"null as customSessionId", sessions, `{"customSessionId":null}`, respond(200, sessionResponse), "200 SessionA", ""},
 		{"connection", connections, `{"role":"PUBLISHER"}`, respond(200, connectionResponse), "200 " + token, ""},
 		{"connection without a body", connections, "", respond(200, connectionResponse), "200 " + token, ""},
-		{"connections have no customSessionId", connections, `{"customSessionId":5}`, respond(200, connectionResponse), "200 " + token, ""},
+		{"the customSessionId of a connection isn't checked", connections, `{"customSessionId":5}`, respond(200, connectionResponse), "200 " + token, ""},
 		{"IP camera, which needs no token", connections, `{"type":"IPCAM"}`, respond(200, ipcamResponse), "200 ", ""},
 		{"IP camera with a token", connections, "", respond(200, `{"type":"IPCAM","token":"a"}`), "200 a", ""},
 		{"tokens are plain text", connections, "", respond(200, `{"token":"<html>"}`), "200 <html>", ""},
@@ -104,7 +104,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// Nothing of one request gets into the next: neither to the client, nor to OpenVidu, nor to the log. OpenVidu gets the
+// Nothing leaks from one request into the response, the call or the log line of the next. OpenVidu gets the
 // credentials every time, its cookie from the second time on, and none of the client's headers.
 func TestThreeRequests(t *testing.T) {
 	f := startFake(t, respondToAll)
@@ -167,14 +167,14 @@ func TestSessionIDs(t *testing.T) {
 	check(t, "requests to OpenVidu", s.openvidu.received(), "")
 }
 
-// While OpenVidu creates a session, equal requests wait for the same call. All others are calls of their own.
+// While OpenVidu creates a session, identical requests wait for the same call. Every other request makes its own call.
 func TestSharedCalls(t *testing.T) {
 	for _, tt := range []struct {
 		name, path string
 		bodies     []string // of concurrent requests
 		calls      int
 	}{
-		{"equal requests", sessions, slices.Repeat([]string{sessionA}, 100), 1},
+		{"identical requests", sessions, slices.Repeat([]string{sessionA}, 100), 1},
 		{"different properties", sessions, []string{sessionA, sessionA + " ", `{"customSessionId":"SessionA","mediaMode":"ROUTED"}`, `{"customSessionId":"B"}`}, 4},
 		{"no customSessionId", sessions, []string{"", "", "{}", `{"customSessionId":null}`, `{"customSessionId":null}`, `{"customSessionId":""}`,
 			`{"customSessionId":""}`}, 7},
@@ -249,7 +249,7 @@ func TestSharedCallDisconnects(t *testing.T) {
 	}
 }
 
-// A cancelled call that hasn't ended yet is left alone: the next request is a new call, which others share.
+// A cancelled call that hasn't ended yet is left alone: the next request makes a new call, which others share.
 func TestSharedCallAfterCancelledCall(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, s *testServer) {
 		transport, calls := s.ov.client.Transport, 0
@@ -281,7 +281,7 @@ func TestSharedCallAfterCancelledCall(t *testing.T) {
 	})
 }
 
-// If a shared call fails, all who wait for it get the error, and their log lines have the reason. It ends after 20 s.
+// If a shared call fails, all who wait for it get the error, and their log lines have the reason. A shared call times out after 20 s.
 func TestSharedCallFails(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -298,7 +298,7 @@ func TestSharedCallFails(t *testing.T) {
 		{"panic", nil, roundTripper(func(*http.Request) (*http.Response, error) {
 			time.Sleep(15 * time.Second)
 			panic("a bug")
-		}), "500 internal server error: see the server's log", `status=500 .* error="panic: a bug\\ngoroutine .*openvidu.go:`},
+		}), "500 internal server error: see this server's log", `status=500 .* error="panic: a bug\\ngoroutine .*openvidu.go:`},
 	} {
 		simulate(t, tt.openvidu, func(t *testing.T, s *testServer) {
 			if tt.transport != nil {
@@ -366,9 +366,9 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-var logins = map[string]bool{"Bearer presenter": true, "Bearer viewer": false} // whether it is a presenter's
+var logins = map[string]bool{"Bearer presenter": true, "Bearer viewer": false} // true for presenters
 
-// authorize rejects requests without a login. Viewers can only watch, whatever properties they send.
+// authorize rejects requests without a login. Viewers get only SUBSCRIBER connections, whatever properties they send.
 func authorize(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		presenter, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
@@ -384,12 +384,12 @@ func authorize(api http.Handler) http.Handler {
 	})
 }
 
-// The README's example of a login is the one above, and does what the README says.
+// authorize is the README's example of a login, and does what the README says.
 func TestAuthorize(t *testing.T) {
 	_, example, _ := strings.Cut(read(t, "README.md"), "```go\n")
 	example, _, _ = strings.Cut(example, "```")
-	if example == "" || !strings.Contains(read(t, "handlers_test.go"), example) {
-		t.Errorf("handlers_test.go doesn't contain the README's example\n%s", example)
+	if example == "" || !strings.Contains(read(t, "handlers_test.go")+read(t, "handlers.go"), example) {
+		t.Errorf("the Go files don't contain the README's example\n%s", example)
 	}
 
 	s := start(t, respondToAll)
@@ -533,7 +533,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// A file may take 10 min to reach a slow client.
+// A download has 10 min to reach a slow client.
 func TestSlowDownload(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "bundle.js"), make([]byte, 3_000_000), 0o600); err != nil {
@@ -586,7 +586,7 @@ level=INFO msg=request method=POST path=/api/sessions/me@example.com/connections
 `)
 }
 
-// Whatever the largest request repeats, it is processed in linear time. Quadratic time is noticed: send gives up after 10 s.
+// The largest requests take linear time, whatever text they repeat. If they took quadratic time, send would give up after 10 s.
 func TestLinearTime(t *testing.T) {
 	s := start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -690,7 +690,7 @@ func TestInvalidSettings(t *testing.T) {
 func TestDotenv(t *testing.T) {
 	const (
 		unclosed = ".env:1: the quote at the start of the value is never closed"
-		follows  = ".env:1: text follows the closing quote: quote the value with a quote that it doesn't contain"
+		follows  = ".env:1: text follows the closing quote: quote the value with a character that it doesn't contain"
 		noPair   = ".env:1: must be NAME=VALUE"
 		noUTF8   = ".env must be UTF-8"
 	)
@@ -725,12 +725,12 @@ func TestDotenv(t *testing.T) {
 	}
 }
 
-// Whatever .env contains, errors contain none of its text, and quoted text is literal.
+// Errors contain no text from .env. Quoted text is literal.
 func FuzzDotenv(f *testing.F) {
 	f.Add("a # b\x00\xff\"")
 	f.Add("'\nB=\"")
 	messages := []string{"must be NAME=VALUE", "the quote at the start of the value is never closed",
-		"text follows the closing quote: quote the value with a quote that it doesn't contain"}
+		"text follows the closing quote: quote the value with a character that it doesn't contain"}
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, _, err := parseAssignment(text); err != nil && !slices.Contains(messages, err.Error()) {
 			t.Errorf("got error %q, want one of %q", err, messages)
@@ -796,7 +796,7 @@ func TestDocumentedMessages(t *testing.T) {
 	}
 }
 
-// The messages are those of the README.
+// Each fault of OpenVidu has a message that says what to check. The log adds the cause.
 func TestOpenViduFaults(t *testing.T) {
 	const (
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
@@ -830,14 +830,14 @@ func TestOpenViduFaults(t *testing.T) {
 		{"503", sessions, sessionA, respond(503, ""), failed, ": status 503"},
 		{"504", connections, "", respond(504, ""), failed, ": status 504"},
 		{"409 without a customSessionId", sessions, `{"customSessionId":null}`, respond(409, ""), unexpected, ": status 409"},
-		{"409, and CustomSessionId isn't customSessionId", sessions, `{"CustomSessionId":"A"}`, respond(409, ""), unexpected, ": status 409"},
+		{"409 with CustomSessionId in the wrong case", sessions, `{"CustomSessionId":"A"}`, respond(409, ""), unexpected, ": status 409"},
 		{"409 for a connection", connections, sessionA, respond(409, ""), unexpected, ": status 409"},
 		{"423 for an open session", sessions, sessionA, respond(423, ""), unexpected, ": status 423"},
 		{"201", sessions, "", respond(201, sessionResponse), unexpected, ": status 201"},
 		{"HTML from another server", sessions, "", respond(200, htmlResponse), unexpected, notJSON},
 		{"empty response", connections, "", respond(200, ""), unexpected, notJSON},
 		{"number as the session ID", sessions, "", respond(200, `{"id":5}`), unexpected, notJSON},
-		{"array in place of a connection", connections, "", respond(200, "[]"), unexpected, notJSON},
+		{"array instead of a connection", connections, "", respond(200, "[]"), unexpected, notJSON},
 		{"response without a session ID", sessions, "", respond(200, configResponse), unexpected, ": no session ID"},
 		{"response without a token", connections, "", respond(200, sessionResponse), unexpected, ": no token"},
 		{"response of 1 MiB", sessions, "", respond(200, padded(1<<20)), "200 SessionA", ""},
@@ -847,7 +847,7 @@ func TestOpenViduFaults(t *testing.T) {
 		{"truncated body", sessions, "", write("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + sessionResponse[:500]), unexpected, invalid},
 		{"invalid chunk", sessions, "", write(chunked + "x\r\n" + token), unexpected, invalid},
 		{"invalid header", sessions, "", write("HTTP/1.1 200 OK\r\nSet-Cookie " + cookie + "\r\n\r\n"), unexpected, invalid},
-		{"no HTTP", sessions, "", write(cookie + "\r\n"), unexpected, invalid},
+		{"response that isn't HTTP", sessions, "", write(cookie + "\r\n"), unexpected, invalid},
 		{"header of 65 KiB", sessions, "", write("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"), unexpected, invalid},
 	} {
 		t.Run(e.name, e.test)
@@ -859,14 +859,14 @@ func TestOpenViduFaults(t *testing.T) {
 		t.Errorf("OpenVidu is down: got log %s", s.log.lines())
 	}
 	s.ov.api = "://" // a bug
-	check(t, "bug", s.post(t, sessions, ""), plainText("500 internal server error: see the server's log"))
+	check(t, "bug", s.post(t, sessions, ""), plainText("500 internal server error: see this server's log"))
 	if !strings.HasSuffix(s.log.lines(), `status=500 error="parse \":///sessions\": missing protocol scheme"`+"\n") {
 		t.Errorf("bug: got log %s", s.log.lines())
 	}
 }
 
-// OpenVidu gets each POST once, even if it closes the connection without a response and others are idle: a second request for an IP
-// camera would add the camera twice.
+// OpenVidu gets each POST once, even if it closes the connection without a response and other connections are idle. A second request
+// for an IP camera would add the camera twice.
 func TestOneExecution(t *testing.T) {
 	var idle sync.WaitGroup
 	idle.Add(10)
@@ -895,7 +895,7 @@ func TestEndlessResponse(t *testing.T) {
 	})
 	check(t, "response", s.post(t, sessions, ""), plainText("502 unexpected response from OpenVidu: check OPENVIDU_URL"))
 	if got := sent.Load(); got > 64<<20 { // the operating system buffers some
-		t.Errorf("got %d MiB of the response read, want 1 MiB", got>>20)
+		t.Errorf("OpenVidu sent %d MiB, want at most 64 MiB", got>>20)
 	}
 }
 
@@ -1039,7 +1039,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	check(t, "lines in the log", strings.Count(p.log.lines(), "\n"), 3) // listening, ready, request; and startProcess checks for cookies
 }
 
-// OpenVidu is checked until it is ready, 5 s after each failed check. The log shows a reason only if it has changed.
+// OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a reason only if it has changed.
 func TestStartUpCheck(t *testing.T) {
 	responses := []http.HandlerFunc{respond(503, ""), respond(500, htmlResponse), respond(200, "<"), respond(200, "{}"), respond(401, ""), respond(503, ""),
 		hang(""), respond(400, malformedResponse), func(w http.ResponseWriter, r *http.Request) {
@@ -1075,7 +1075,7 @@ level=INFO msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://loca
 	})
 }
 
-// Each step may take a limited time, which synctest's clock measures exactly.
+// Each step has a time limit, which synctest's clock measures exactly.
 func TestTimeouts(t *testing.T) {
 	const (
 		timedOut = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
@@ -1219,7 +1219,7 @@ func TestOversizedBody(t *testing.T) {
 }
 
 // A body that isn't needed is read before the connection closes, which nginx requests by default: otherwise TCP resets the
-// connection, and the response may be lost. A body that waits for 100 Continue isn't waited for.
+// connection, and the response may be lost. If the client waits for 100 Continue, the server doesn't wait for the body.
 func TestUnreadBodies(t *testing.T) {
 	body := strings.Repeat(" ", 100_000)
 	for _, tt := range []struct{ name, text, want string }{
@@ -1435,7 +1435,7 @@ func TestShutdownTimeout(t *testing.T) {
 			respondToAll(w, r)
 		}, func(t *testing.T, s *testServer) {
 			start := time.Now()
-			s.ov.timeout = time.Minute // in place of a bug
+			s.ov.timeout = time.Minute // simulates a bug: a call takes longer than 20 s
 			c := s.dial(t)
 			text := request("POST", sessions, "{}")
 			io.WriteString(c, text[:len(text)-1])
@@ -1464,7 +1464,7 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// If the program can't start, it says why in one line.
+// If the program doesn't start, it says why, and the exit status is right.
 func TestExit(t *testing.T) {
 	const usage = "openvidu-basic-go creates .*\n  SERVER_PORT  .*\n$"
 	listener, err := net.Listen("tcp", ":0")
@@ -1618,7 +1618,8 @@ func startWith(t testing.TB, openvidu *fakeOpenVidu, settings ...string) *testSe
 	return s
 }
 
-// simulate runs test with this server and OpenVidu connected in memory and with synctest's clock, which a real network would stop.
+// simulate runs test with synctest's clock, and with this server and OpenVidu connected in memory: a real network would keep that
+// clock from advancing.
 func simulate(t *testing.T, openvidu http.HandlerFunc, test func(*testing.T, *testServer), settings ...string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -1664,7 +1665,7 @@ func (s *testServer) serve(t testing.TB, listener net.Listener, settings []strin
 func (s *testServer) transport() *http.Transport { return s.ov.client.Transport.(*http.Transport) }
 
 // request returns a request to this server with the given header lines. Every request of the tests is made here: if you add a login
-// to this server, add its header here.
+// to this server, add its header here, after Host.
 func request(method, path, body string, header ...string) string {
 	header = append([]string{method + " " + path + " HTTP/1.1", "Host: localhost:5000"}, header...)
 	if !slices.Contains(header, "Transfer-Encoding: chunked") {
@@ -1688,7 +1689,7 @@ func (s *testServer) post(t testing.TB, path, body string) string {
 	return s.send(t, request("POST", path, body))
 }
 
-// concurrently sends n equal POST requests at once and checks the status and text of the responses.
+// concurrently sends n identical POST requests at once and checks the status and text of the responses.
 func (s *testServer) concurrently(t *testing.T, n int, path, body, want string) {
 	var clients sync.WaitGroup
 	for range n {
@@ -1874,7 +1875,7 @@ func listen(t testing.TB) net.Listener {
 	return listener
 }
 
-// dialer returns a function that connects to address. The connections fail after 10 s, so that a test does.
+// dialer returns a function that connects to address. The connections fail after 10 s, so that a test fails instead of hanging.
 func dialer(address string) func(testing.TB) net.Conn {
 	return func(t testing.TB) net.Conn {
 		t.Helper()

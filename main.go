@@ -104,7 +104,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		// Without the cause, which may contain a local port that changes with every check.
+		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
 		if reason := toHTTPError(err); reason != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err.Error())
 			logged = reason
@@ -163,8 +163,8 @@ type config struct {
 	unknown       []string          // names in .env that aren't settings, sorted
 }
 
-// settings lists the variables that the environment or .env can set. parse stores a value in a config. Its error says
-// what is wrong with the value, but never quotes one that may be secret.
+// settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong with the
+// value, but never quotes a value that may be secret.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -271,8 +271,8 @@ func (cfg *config) parseOrigins(value string) error {
 	return nil
 }
 
-// isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section 6.2). In doubt,
-// it returns true: the log shows the origins that aren't allowed.
+// isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section 6.2). If in
+// doubt, it returns true, because the log shows origins that aren't allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
@@ -343,7 +343,7 @@ func unquote(text string) (string, error) {
 		return "", errors.New("the quote at the start of the value is never closed")
 	}
 	if rest = strings.TrimSpace(rest); rest != "" && !strings.HasPrefix(rest, "#") {
-		return "", errors.New("text follows the closing quote: quote the value with a quote that it doesn't contain")
+		return "", errors.New("text follows the closing quote: quote the value with a character that it doesn't contain")
 	}
 	return value, nil
 }

@@ -31,8 +31,8 @@ const (
 // headers that Tomcat accepts.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1000}$`)
 
-// openVidu is a client for OpenVidu's REST API, safe for concurrent use. The errors of its methods wrap an httpError; an error
-// that doesn't is a bug.
+// openVidu is a client for OpenVidu's REST API, safe for concurrent use. The errors of its methods wrap an httpError; any other
+// error is a bug.
 type openVidu struct {
 	api     string // base URL of the REST API, ending in /openvidu/api
 	secret  string
@@ -61,7 +61,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
 				MaxConnsPerHost:        maxConnections,
 				MaxIdleConnsPerHost:    maxConnections,
-				IdleConnTimeout:        30 * time.Second, // before Tomcat closes them after 60 s, which would fail a POST
+				IdleConnTimeout:        30 * time.Second, // less than Tomcat's 60 s: a POST on a connection that it has closed fails
 				DisableCompression:     true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
@@ -72,7 +72,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 }
 
 // createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the same
-// customSessionId is already open, it returns that ID. Concurrent calls with equal properties share one call to OpenVidu.
+// customSessionId is already open, it returns that ID. Concurrent calls with a customSessionId and identical properties share one
+// call to OpenVidu.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	customID, err := customSessionID(properties)
 	if err != nil {
@@ -85,7 +86,7 @@ func (ov *openVidu) createSession(ctx context.Context, properties []byte) (strin
 }
 
 // sharedCall is a call to OpenVidu whose result several clients wait for. When many people join a room at the same moment, their
-// requests for its session are equal, and so are OpenVidu's answers. OpenVidu 2.32 spends 70 ms of processor time on each call.
+// requests for its session are identical, and OpenVidu 2.32 spends 70 ms of processor time on each.
 type sharedCall struct {
 	done    chan struct{} // closed when id and err are set
 	id      string
@@ -94,8 +95,8 @@ type sharedCall struct {
 	waiting int // clients; protected by openVidu.mu
 }
 
-// shareSession returns the result of postSession, or of a call with the same properties that is in flight. A call belongs to all
-// who wait for it: it is cancelled when the context of the last of them is done.
+// shareSession returns the result of postSession, or of a call with the same properties that is in flight. The call
+// goes on until it ends or the contexts of all who wait for it are done.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	ov.mu.Lock()
@@ -126,7 +127,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 }
 
 // endShared passes the result of call to those who wait for it. Nothing is remembered: the next call with the key is a new one.
-// endShared has to be deferred, because it recovers from a panic, which would end the program.
+// endShared has to be deferred, because it recovers from a panic that would otherwise end the program.
 func (ov *openVidu) endShared(key string, call *sharedCall) {
 	if p := recover(); p != nil {
 		call.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -140,7 +141,8 @@ func (ov *openVidu) endShared(key string, call *sharedCall) {
 	close(call.done)
 }
 
-// postSession makes the call of createSession. OpenVidu responds 409 if a session with customID is already open.
+// postSession creates a session with one call to OpenVidu and returns its ID, which is customID if OpenVidu responds 409: a
+// session with that ID is open.
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	resp, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
@@ -161,7 +163,7 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	return session.ID, nil
 }
 
-// customSessionID returns the customSessionId in properties (a JSON object), "" if it is missing or null. If the name occurs
+// customSessionID returns the customSessionId in properties (a JSON object), or "" if it is missing or null. If the name occurs
 // twice, the last one counts, as in OpenVidu.
 func customSessionID(properties []byte) (string, error) {
 	var values map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
@@ -268,8 +270,8 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// decode stores the JSON object in a response with status 200 in v. For any other status, it returns the error that the status
-// means if the caller doesn't expect it.
+// decode stores the JSON object in a response with status 200 in v. For any other status, it returns an error, so the caller
+// handles the statuses that it expects first.
 func (r *response) decode(v any) error {
 	switch {
 	case r.status == http.StatusOK:
@@ -309,7 +311,7 @@ func badRequest(body []byte) error {
 }
 
 // transportError returns the error for err, which ended a call with the given ctx before the whole response arrived. responding
-// tells whether a part of it had arrived.
+// reports whether a part of the response had arrived.
 func transportError(ctx context.Context, err error, responding bool) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
