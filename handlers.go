@@ -146,8 +146,9 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, e.text, e.status)
 }
 
-// hiddenPattern matches paths in which the name of a file or directory starts with a dot, such as .env, .git and .. itself.
-var hiddenPattern = regexp.MustCompile(`[/\\]\.`)
+// hiddenPattern matches paths in which the name of a file or directory starts with a dot, such as .env, .git and .. itself, or is
+// one that Windows gives to such files as well, such as ENV~1.
+var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]`)
 
 // newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory. It responds 404 to every
 // path that isn't a public file, and 405 to methods other than GET and HEAD.
@@ -168,6 +169,10 @@ func newFileHandler(dir string) http.Handler {
 			http.Redirect(w, r, directory.String(), http.StatusMovedPermanently)
 			return
 		}
+		if info, err := fs.Stat(files, name); err == nil {
+			// Last-Modified doesn't notice an older file, as after a rollback, nor a change within a second.
+			w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+		}
 		// WriteTimeout is too short for a large file on a slow network.
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
 		http.ServeFileFS(w, r, files, name)
@@ -185,16 +190,21 @@ func (dir publicFiles) Open(name string) (fs.File, error) {
 		return nil, fs.ErrNotExist
 	}
 	defer root.Close()
-	info, err := fs.Stat(root.FS(), name)
-	if err != nil || !info.Mode().IsRegular() {
+	if !isRegular(fs.Stat(root.FS(), name)) { // opening a named pipe would block
 		return nil, fs.ErrNotExist
 	}
 	file, err := root.FS().Open(name)
 	if err != nil {
 		return nil, fs.ErrNotExist
 	}
+	if !isRegular(file.Stat()) { // replaced in the meantime
+		file.Close()
+		return nil, fs.ErrNotExist
+	}
 	return file, nil
 }
+
+func isRegular(info fs.FileInfo, err error) bool { return err == nil && info.Mode().IsRegular() }
 
 // discardBody drains whatever next didn't read of the request body. By default, nginx asks to close the connection after the
 // response. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112, section 9.6).

@@ -7,17 +7,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -144,7 +147,7 @@ func TestRoutes(t *testing.T) {
 		{"OPTIONS", sessions, notAllowed}, // not a preflight
 		{"POST", "/api//sessions", wantResponse(307, "", "Access-Control-Allow-Origin: *", "Location: /api/sessions")},
 	} {
-		check(t, tt.method+" "+tt.path, s.send(t, request(tt.method, tt.path, "")), tt.want)
+		check(t, tt.method+" "+tt.path, s.send(t, request(tt.method, tt.path, "", "Origin: https://a")), tt.want)
 		fmt.Fprintf(&wantLog, "level=INFO msg=request method=%s path=%s status=%s\n", tt.method, tt.path, tt.want[:3])
 	}
 	s.checkLog(t, wantLog.String())
@@ -201,6 +204,7 @@ func TestSharedCalls(t *testing.T) {
 				check(t, tt.name, <-got, want)
 			}
 			check(t, tt.name+": log", s.log.lines(), strings.Repeat(requestLine(tt.path, "200", ""), len(tt.bodies)))
+			check(t, tt.name+": calls that are remembered", len(s.ov.calls), 0) // all calls have ended
 
 			check(t, tt.name+": after the end", s.post(t, tt.path, tt.bodies[0]), want)
 			check(t, tt.name+": calls after the end", strings.Count(s.openvidu.received(), "POST "), 1)
@@ -335,6 +339,7 @@ func TestCORS(t *testing.T) {
 	}{
 		{"*", "", []string{"Access-Control-Allow-Origin: *"}, ""},
 		{"*", "null", []string{"Access-Control-Allow-Origin: *"}, ""},
+		{"*", "file://", []string{"Access-Control-Allow-Origin: *"}, ""},
 		{"*", "https://a", []string{"Access-Control-Allow-Origin: *"}, ""},
 		{"https://a,http://localhost:8080", "https://a", []string{"Access-Control-Allow-Origin: https://a", "Vary: Origin"}, ""},
 		{"https://a,http://localhost:8080", "http://localhost:8080", []string{"Access-Control-Allow-Origin: http://localhost:8080", "Vary: Origin"}, ""},
@@ -351,9 +356,9 @@ func TestCORS(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("origin %q, allowed %q", tt.origin, tt.setting), func(t *testing.T) {
 			s := start(t, respondToAll, "CORS_ALLOWED_ORIGINS="+tt.setting)
-			var origin []string
+			origin := []string{"Cookie: a=b"}
 			if tt.origin != "" {
-				origin = []string{"Origin: " + tt.origin}
+				origin = append(origin, "Origin: "+tt.origin)
 			}
 			check(t, "session", s.send(t, request("POST", sessions, "", origin...)), wantResponse(200, "SessionA", append(tt.want, plain)...))
 			check(t, "error", s.send(t, request("POST", "/nowhere", "", origin...)), wantResponse(404, "404 page not found\n", append(tt.want, plain)...))
@@ -432,8 +437,8 @@ func TestFiles(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "public")
 	modified := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, name := range []string{"public/index.html", "public/a b.html", "public/docs/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
-		"public/list/a.html", "public/.env", "public/api/sessions/index.html", "secret.html", "secret/index.html"} {
+	for _, name := range []string{"public/index.html", "public/app.js", "public/a b/index.html", "public/docs/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
+		"public/list/a.html", "public/.env", "public/._x.html", "public/ENV~1", "public/.well-known/a.html", "public/api/index.html", "secret.html", "secret/index.html"} {
 		path := filepath.Join(parent, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(name), 0o600), os.Chtimes(path, modified, modified)); err != nil {
 			t.Fatal(err)
@@ -445,9 +450,10 @@ func TestFiles(t *testing.T) {
 		t.Fatal(linked)
 	}
 
-	page := func(status int, body string, header ...string) string {
-		return wantResponse(status, body, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
-			"Content-Type: text/html; charset=utf-8", "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
+	file := func(status int, body, name string, header ...string) string {
+		etag := fmt.Sprintf(`Etag: "%x-%x"`, modified.UnixNano(), len(name)) // each file contains its name
+		return wantResponse(status, body, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache", etag,
+			"Content-Type: "+mime.TypeByExtension(path.Ext(name)), "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
 	}
 	moved := func(location string) string {
 		return wantResponse(301, `<a href="`+location+"\">Moved Permanently</a>.\n\n", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
@@ -461,16 +467,19 @@ func TestFiles(t *testing.T) {
 	s := start(t, respondToAll, "STATIC_DIR="+dir)
 	requests := 0
 	for _, tt := range []struct{ method, path, header, want string }{
-		{"GET", "/", "", page(200, "public/index.html")},
-		{"GET", "/?a=b", "", page(200, "public/index.html")},
-		{"GET", "/a%20b.html", "", page(200, "public/a b.html")},
-		{"GET", "/docs/", "", page(200, "public/docs/index.html")},
+		{"GET", "/", "", file(200, "public/index.html", "public/index.html")},
+		{"GET", "/?a=b", "", file(200, "public/index.html", "public/index.html")},
+		{"GET", "/app.js", "", file(200, "public/app.js", "public/app.js")},
+		{"GET", "/docs/", "", file(200, "public/docs/index.html", "public/docs/index.html")},
 		{"GET", "/docs?a=b", "", moved("/docs/?a=b")},
-		{"GET", "/index.html", "", wantResponse(301, "", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache", "Location: ./")},
-		{"GET", "/docs/", "Range: bytes=7-10", page(206, "docs", "Content-Range: bytes 7-10/22")},
-		{"HEAD", "/docs/", "", page(200, "", "Content-Length: 22")},
+		{"GET", "/a%20b", "", moved("/a%20b/")},
+		{"GET", "/index.html", "", wantResponse(301, "", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
+			fmt.Sprintf(`Etag: "%x-11"`, modified.UnixNano()), "Location: ./")},
+		{"GET", "/docs/", "Range: bytes=7-10", file(206, "docs", "public/docs/index.html", "Content-Range: bytes 7-10/22")},
+		{"HEAD", "/docs/", "", file(200, "", "public/docs/index.html", "Content-Length: 22")},
 		{"GET", "/", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", "304\nAccess-Control-Allow-Origin: *\nCache-Control: no-cache\n" +
-			"Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT\n\n"},
+			fmt.Sprintf(`Etag: "%x-11"`, modified.UnixNano()) + "\n\n"},
+		{"GET", "/", `If-None-Match: "older"`, file(200, "public/index.html", "public/index.html")},
 		{"POST", "/", "", notAllowed("GET, HEAD")},
 		{"DELETE", "/docs/index.html", "", notAllowed("GET, HEAD")},
 
@@ -481,6 +490,9 @@ func TestFiles(t *testing.T) {
 		{"HEAD", "/list/", "", strings.TrimSuffix(notFound, "404 page not found\n")},
 		{"GET", "/.env", "", notFound},
 		{"GET", "/%2eenv", "", notFound},
+		{"GET", "/ENV~1", "", notFound}, // Windows' second name of .env
+		{"GET", "/._x.html", "", notFound},
+		{"GET", "/.well-known/a.html", "", notFound},
 		{"GET", "/docs/.private/a.html", "", notFound},
 		{"GET", "/docs%2F.htaccess", "", notFound},
 		{"GET", "/../secret.html", "", wantResponse(307, "<a href=\"/secret.html\">Temporary Redirect</a>.\n\n", "Access-Control-Allow-Origin: *",
@@ -497,8 +509,8 @@ func TestFiles(t *testing.T) {
 
 		{"POST", sessions, "", plainText("200 SessionA")},
 		{"GET", sessions, "", notAllowed("POST")},
-		{"GET", "/api/sessions/", "", notFound},
 		{"GET", "/api/", "", notFound},
+		{"GET", "/api/index.html", "", notFound},
 	} {
 		var header []string
 		if tt.header != "" {
@@ -510,7 +522,7 @@ func TestFiles(t *testing.T) {
 	check(t, "lines in the log", strings.Count(s.log.lines(), "level=INFO msg=request method="), requests)
 
 	if linked == nil {
-		check(t, "symbolic link within the directory", s.send(t, request("GET", "/inside.html", "")), page(200, "public/index.html"))
+		check(t, "symbolic link within the directory", s.send(t, request("GET", "/inside.html", "")), file(200, "public/index.html", "public/index.html"))
 	}
 
 	// Edited, added and recreated files are seen.
@@ -518,6 +530,9 @@ func TestFiles(t *testing.T) {
 		if content == "" {
 			check(t, "removal", os.RemoveAll(dir), nil)
 			check(t, "removed directory", s.send(t, request("GET", "/", "")), notFound)
+			check(t, "file in place of the directory", os.WriteFile(dir, nil, 0o600), nil)
+			check(t, "file in place of the directory", s.send(t, request("GET", "/", "")), notFound)
+			os.Remove(dir)
 			continue
 		}
 		os.Mkdir(dir, 0o700)
@@ -566,7 +581,7 @@ func TestSlowDownload(t *testing.T) {
 	}
 }
 
-// The log never contains a token or the credentials in a URL, wherever a client sends them.
+// The log never contains a token or the credentials in a URL that a client sends in a path, an origin or a property.
 func TestSecretsInRequests(t *testing.T) {
 	const illegal = `{"error":"Bad Request","message":"Illegal character in authority: rtsp://user:hidden /@a@camera tok_JVdW1bGdeuMy0dM1"}`
 	s := start(t, respond(400, illegal), "CORS_ALLOWED_ORIGINS=https://a")
@@ -586,7 +601,7 @@ level=INFO msg=request method=POST path=/api/sessions/me@example.com/connections
 `)
 }
 
-// The largest requests take linear time, whatever text they repeat. If they took quadratic time, send would give up after 10 s.
+// Whatever text the largest requests repeat, they don't keep this server busy: send gives up after 10 s.
 func TestLinearTime(t *testing.T) {
 	s := start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -650,7 +665,7 @@ func TestInvalidSettings(t *testing.T) {
 	}{
 		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"}, "must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
-		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
+		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a:1/hidden@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
 			"must not include credentials, a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
 		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0", "http://localhost:00"}, "must have a port from 1 to 65535"},
@@ -997,6 +1012,22 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// On Linux, SSL_CERT_FILE names the CA certificates to trust. The program runs in another process because they are read only once.
+func TestCertificateFile(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have a trust store of their own")
+	}
+	f := newFake(listen(t), respondToAll)
+	f.TLS = &tls.Config{}
+	f.StartTLS()
+	t.Cleanup(f.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startProcess(t, "OPENVIDU_URL="+f.URL, "SSL_CERT_FILE="+file).waitFor(t, "OpenVidu is ready")
+}
+
 // Calls to OpenVidu use the proxy that the environment names, unless NO_PROXY excludes OpenVidu's host. The program runs in another
 // process because net/http reads the variables only once.
 func TestProxy(t *testing.T) {
@@ -1175,7 +1206,7 @@ func TestIdleConnections(t *testing.T) {
 	})
 }
 
-// A client that sends an invalid or too large request still gets a response.
+// A client that sends an unusual, an invalid or a too large request gets a response.
 func TestClientFaults(t *testing.T) {
 	const (
 		chunked  = "Transfer-Encoding: chunked"
@@ -1184,6 +1215,8 @@ func TestClientFaults(t *testing.T) {
 	s := start(t, respondToAll)
 	large := strings.Repeat(" ", 1_000_000)
 	for _, tt := range []struct{ name, text, want string }{
+		{"HTTP/1.0, as from nginx", strings.Replace(request("POST", connections, "{}"), "HTTP/1.1", "HTTP/1.0", 1), "200 " + token},
+		{"chunked body", request("POST", connections, "2\r\n{}\r\n0\r\n\r\n", chunked), "200 " + token},
 		{"invalid chunk", request("POST", connections, "x\r\n", chunked), "400 cannot read request body"},
 		{"header of 64 KiB", request("POST", connections, "", "A: "+strings.Repeat("a", 64<<10)), "431 431 Request Header Fields Too Large"},
 		{"body of 100 KiB and a byte", request("POST", connections, "{}"+large[:100*1024-1]), tooLarge},
@@ -1326,6 +1359,13 @@ func TestProgram(t *testing.T) {
 	}()
 	p.dial = dialer("127.0.0.1:" + p.waitFor(t, portPattern))
 	p.waitFor(t, "is ready")
+	everywhere, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	everywhere.Close()
+	host, _, _ := net.SplitHostPort(everywhere.Addr().String())
+	check(t, "host", p.waitFor(t, `msg=listening address=\[?(.*?)\]?:\d+ `), host)
 	plain := []string{"Vary: Origin", "Content-Type: text/plain; charset=utf-8", "X-Content-Type-Options: nosniff"}
 	check(t, "response", p.post(t, sessions, ""), wantResponse(200, "SessionA", plain...))
 	check(t, "status of a file", p.send(t, request("GET", "/go.mod", ""))[:3], "200")
@@ -1512,7 +1552,7 @@ func TestSignals(t *testing.T) {
 	}{
 		{os.Interrupt, false, "<nil>"},
 		{syscall.SIGTERM, false, "<nil>"},
-		{os.Interrupt, true, "signal: terminated"},
+		{os.Interrupt, true, "signal: interrupt"},
 	} {
 		p := startProcess(t, "OPENVIDU_URL="+f.URL)
 		receive(t, "start-up check", arrived)
@@ -1523,7 +1563,7 @@ func TestSignals(t *testing.T) {
 		p.cmd.Process.Signal(tt.first)
 		p.waitFor(t, `msg="shutting down`)
 		go func() { // repeatedly, because the program may not have restored the default yet
-			for tt.second && p.cmd.Process.Signal(syscall.SIGTERM) == nil {
+			for tt.second && p.cmd.Process.Signal(os.Interrupt) == nil {
 				time.Sleep(time.Millisecond)
 			}
 		}()

@@ -84,7 +84,6 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
-	defer ov.client.CloseIdleConnections()
 	go waitForOpenVidu(ctx, ov, logger)
 	handler := newHandler(ov, cfg.staticDir, cfg.origins, logger)
 	return serve(ctx, newServer(handler, logger), listener, logger)
@@ -226,9 +225,11 @@ func (cfg *config) parseURL(value string) error {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
-	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+	// A password that contains a slash makes u.User nil.
+	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
+	// No port is as good as 80 here: the scheme's default is valid.
 	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || port == 0 {
 		return errors.New("must have a port from 1 to 65535")
 	}
@@ -278,7 +279,7 @@ func isOrigin(text string) bool {
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
 		return false
 	}
-	return u.Scheme != "" && text == u.Scheme+"://"+strings.ToLower(u.Host)
+	return text == u.Scheme+"://"+strings.ToLower(u.Host)
 }
 
 func (cfg *config) parseStaticDir(value string) error {
