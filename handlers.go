@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	maxBody     = 100 << 10        // bytes of a request body
+	maxBody     = 100 << 10        // bytes of a request body; see errLargeBody
 	fileTimeout = 10 * time.Minute // for the response with a file
 )
 
@@ -33,12 +33,12 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures of the API that clients are told, except for OpenVidu's own text for a 400.
+// These are the failures that clients are told, apart from the ServeMux's 404 and 405, and from OpenVidu's own text for a 400.
 var (
 	errUnreadableBody  = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
 	errNotJSONObject   = httpError{http.StatusBadRequest, "request body must be a JSON object"}
-	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string"}
+	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 characters"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 	errSlowBody        = httpError{http.StatusRequestTimeout, "timed out reading request body"}
 	errLargeBody       = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
@@ -146,12 +146,12 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, e.text, e.status)
 }
 
-// hiddenPattern matches paths in which the name of a file or directory starts with a dot, such as .env, .git and .. itself, or is
-// one that Windows gives to such files as well, such as ENV~1.
+// hiddenPattern matches paths with a name that starts with a dot, such as .env, .git and .. itself. It also matches the short names
+// by which Windows finds such files, such as ENV~1.
 var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]`)
 
-// newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory. It responds 404 to every
-// path that isn't a public file, and 405 to methods other than GET and HEAD.
+// newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory and a redirect to its path with
+// a slash. It responds 404 to all other paths, and 405 to methods other than GET and HEAD. http.FileServerFS would list directories.
 func newFileHandler(dir string) http.Handler {
 	files := publicFiles(dir)
 	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
@@ -170,7 +170,7 @@ func newFileHandler(dir string) http.Handler {
 			return
 		}
 		if info, err := fs.Stat(files, name); err == nil {
-			// Last-Modified doesn't notice an older file, as after a rollback, nor a change within a second.
+			// Last-Modified misses a change to an older file, as in a rollback, or within a second.
 			w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 		}
 		// WriteTimeout is too short for a large file on a slow network.
@@ -180,8 +180,8 @@ func newFileHandler(dir string) http.Handler {
 	return mux
 }
 
-// publicFiles is an fs.FS with the regular files in a directory. It hides everything else: directories, so that none
-// is listed, and symbolic links to files outside.
+// publicFiles is an fs.FS with the regular files in a directory. It hides everything else: directories, so that none is listed,
+// symbolic links to files outside, and what can't be opened. Every error is fs.ErrNotExist, which ServeFileFS turns into a 404.
 type publicFiles string
 
 func (dir publicFiles) Open(name string) (fs.File, error) {
@@ -206,11 +206,12 @@ func (dir publicFiles) Open(name string) (fs.File, error) {
 
 func isRegular(info fs.FileInfo, err error) bool { return err == nil && info.Mode().IsRegular() }
 
-// discardBody drains whatever next didn't read of the request body. By default, nginx asks to close the connection after the
-// response. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112, section 9.6).
+// discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx
+// asks to close it by default. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112,
+// section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // next may replace it
+		body := r.Body // a login may replace it, as the README's does
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
 			io.Copy(io.Discard, body)
@@ -232,7 +233,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" && !isSameOrigin(r) {
-				addLogAttr(r, "origin_not_allowed", origin) // the browser won't let the page read the response
+				addLogAttr(r, "origin_not_allowed", origin) // the page can't read the response
 			}
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -262,18 +263,17 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
 }
 
-var tokenPattern = regexp.MustCompile(`tok_\w*`)
+var (
+	tokenPattern       = regexp.MustCompile(`tok_\w*`)
+	credentialsPattern = regexp.MustCompile(`(?s):/.*@`) // with one slash, because the ServeMux replaces // in a path
+)
 
-// withoutSecrets replaces the tokens and the credentials of URLs in text, which goes to the log. Clients may send them in a path,
-// in the Origin header, or in a property that OpenVidu's message quotes. It takes linear time; a pattern such as :/.*@ takes
-// quadratic time.
+// withoutSecrets returns text, for the log, without tokens and without credentials in URLs. Clients may send them in a path,
+// in the Origin header, or in a property that OpenVidu's message quotes.
 func withoutSecrets(text string) string {
+	// One pattern with both alternatives would take quadratic time: for every token, it would look for an @ up to the end.
 	text = tokenPattern.ReplaceAllString(text, "[removed]")
-	before, rest, _ := strings.Cut(text, ":/") // one slash, because the ServeMux replaces // in a path
-	if end := strings.LastIndex(rest, "@"); end >= 0 {
-		return before + ":/[removed]" + rest[end:]
-	}
-	return text
+	return credentialsPattern.ReplaceAllString(text, ":/[removed]@")
 }
 
 // logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.

@@ -48,7 +48,7 @@ const (
 	sessionA    = `{"customSessionId":"SessionA"}`
 )
 
-// An exchange is a POST request to this server, OpenVidu's response to it, and what follows from the two.
+// exchange is a POST request to this server, OpenVidu's response to it, and what follows from the two.
 type exchange struct {
 	name     string
 	path     string
@@ -100,8 +100,10 @@ func TestAPI(t *testing.T) {
 		{"two JSON objects", connections, "{} {}", nil, "400 request body must be a JSON object", ""},
 		{"only white space", connections, " \n", nil, "400 request body must be a JSON object", ""},
 		{"body that isn't UTF-8", connections, "{\"data\":\"\xc3\"}", nil, "400 request body must be UTF-8", ""},
-		{"number as customSessionId", sessions, `{"customSessionId":5}`, nil, "400 customSessionId must be a string", ""},
-		{"array as the last customSessionId", sessions, `{"customSessionId":"A","customSessionId":[]}`, nil, "400 customSessionId must be a string", ""},
+		{"number as customSessionId", sessions, `{"customSessionId":5}`, nil, "400 customSessionId must be a string of at most 1,000 characters", ""},
+		{"customSessionId of 1,001 characters", sessions, `{"customSessionId":"` + strings.Repeat("a", 1001) + `"}`, nil,
+			"400 customSessionId must be a string of at most 1,000 characters", ""},
+		{"array as the last customSessionId", sessions, `{"customSessionId":"A","customSessionId":[]}`, nil, "400 customSessionId must be a string of at most 1,000 characters", ""},
 	} {
 		t.Run(e.name, e.test)
 	}
@@ -170,7 +172,7 @@ func TestSessionIDs(t *testing.T) {
 	check(t, "requests to OpenVidu", s.openvidu.received(), "")
 }
 
-// While OpenVidu creates a session, identical requests wait for the same call. Every other request makes its own call.
+// While OpenVidu creates a session, identical requests wait for the same call. Any different request makes its own call.
 func TestSharedCalls(t *testing.T) {
 	for _, tt := range []struct {
 		name, path string
@@ -525,7 +527,7 @@ func TestFiles(t *testing.T) {
 		check(t, "symbolic link within the directory", s.send(t, request("GET", "/inside.html", "")), file(200, "public/index.html", "public/index.html"))
 	}
 
-	// Edited, added and recreated files are seen.
+	// Edited, added and recreated files are served.
 	for _, content := range []string{"edited", "", "recreated"} {
 		if content == "" {
 			check(t, "removal", os.RemoveAll(dir), nil)
@@ -601,7 +603,7 @@ level=INFO msg=request method=POST path=/api/sessions/me@example.com/connections
 `)
 }
 
-// Whatever text the largest requests repeat, they don't keep this server busy: send gives up after 10 s.
+// The largest requests don't keep this server busy, whatever text they repeat: send gives up after 10 s.
 func TestLinearTime(t *testing.T) {
 	s := start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -656,7 +658,7 @@ func TestSettings(t *testing.T) {
 func TestInvalidSettings(t *testing.T) {
 	const (
 		noURL    = "must be an http or https URL with a host, such as http://localhost:4443/"
-		noOrigin = "must be an origin such as https://example.com: lower case, without a path, a trailing slash or the default port"
+		noOrigin = "is not an origin such as https://example.com: in lower case, without a path, a trailing slash or the default port"
 	)
 	for _, tt := range []struct {
 		name   string
@@ -1206,7 +1208,7 @@ func TestIdleConnections(t *testing.T) {
 	})
 }
 
-// A client that sends an unusual, an invalid or a too large request gets a response.
+// A client that sends an unusual, invalid or oversized request gets a response.
 func TestClientFaults(t *testing.T) {
 	const (
 		chunked  = "Transfer-Encoding: chunked"
@@ -1238,7 +1240,7 @@ func TestClientFaults(t *testing.T) {
 	}
 }
 
-// After an oversized body, the server waits before it closes the connection, so that the unread rest doesn't reset it.
+// After an oversized body, the server waits before it closes the connection, so that unread data doesn't reset it.
 func TestOversizedBody(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, s *testServer) {
 		start := time.Now()
@@ -1504,7 +1506,7 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// If the program doesn't start, it says why, and the exit status is right.
+// If the program doesn't start, it says why and exits with the right status.
 func TestExit(t *testing.T) {
 	const usage = "openvidu-basic-go creates .*\n  SERVER_PORT  .*\n$"
 	listener, err := net.Listen("tcp", ":0")

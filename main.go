@@ -1,8 +1,8 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
 // frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go (settings, start-up, shutdown), then handlers.go (errors, routes, files, CORS, request log), then openvidu.go
-// (calls to OpenVidu, and what its responses mean).
+// Read main.go for settings, start-up and shutdown, then handlers.go for errors, routes, files, CORS and the request log, then
+// openvidu.go for calls to OpenVidu and what its responses mean.
 package main
 
 import (
@@ -39,10 +39,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// Go on serving if the program that reads the log has ended, as tee does on Ctrl+C.
+	// If the program that reads the log ends, as tee does on Ctrl+C, keep running and finish the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
-	// Discard what net/http prints with the standard logger: unsolicited responses, which may contain a cookie or a token. Package
-	// log prints nothing from here on; use the logger in run.
+	// Discard what net/http's Transport prints: unsolicited responses, which may contain a cookie or a token.
 	log.SetOutput(io.Discard)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -90,7 +89,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 }
 
 // waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failed check. It logs each new reason why
-// OpenVidu can't be used, and then that it is ready. A successful check also obtains the session cookie and opens a TCP connection.
+// OpenVidu can't be used, and then that it is ready. A successful check also makes the first request fast: it obtains the session
+// cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError
@@ -117,9 +117,9 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves until ctx is done, and then finishes the requests in flight. It returns an error if the listener fails, or if
-// the requests in flight take longer than WriteTimeout.
+// the requests in flight take longer than WriteTimeout, as only a long download can.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
-	result := make(chan error, 1)
+	result := make(chan error, 1) // nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
 		shutdownCtx, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
@@ -136,8 +136,8 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 	return nil
 }
 
-// newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout must cover a slow body plus a
-// full call to OpenVidu.
+// newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout covers a slow body
+// (ReadTimeout) and a call to OpenVidu (20 s).
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -172,7 +172,7 @@ var settings = []struct {
 	{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", (*config).parseURL},
 	{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", (*config).parseSecret},
 	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", (*config).parseSkipVerify},
-	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com; * alone allows any", (*config).parseOrigins},
+	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com, or * for any", (*config).parseOrigins},
 	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
 }
 
@@ -180,7 +180,7 @@ var settings = []struct {
 // Its error lists everything that is wrong, one mistake per line, and never includes a value that may be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	text, err := readDotenv(dir)
-	errs := []error{err}
+	errs := []error{err}          // Join ignores nil
 	dotenv := map[string]string{} // the last occurrence of a name counts
 	for i, line := range strings.Split(text, "\n") {
 		name, value, err := parseAssignment(line)
@@ -196,7 +196,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if v := dotenv[s.name]; v != "" {
 			value, source = v, "from .env"
 		}
-		if v := strings.TrimSpace(getenv(s.name)); v != "" { // cmd on Windows adds spaces
+		if v := strings.TrimSpace(getenv(s.name)); v != "" { // Command Prompt adds spaces
 			value, source = v, "from the environment"
 		}
 		if err := s.parse(cfg, value); err != nil {
@@ -225,12 +225,11 @@ func (cfg *config) parseURL(value string) error {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
-	// A password that contains a slash makes u.User nil.
+	// Look for @, because u.User is nil if a password contains a slash.
 	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
-	// No port is as good as 80 here: the scheme's default is valid.
-	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || port == 0 {
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
 		return errors.New("must have a port from 1 to 65535")
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
@@ -261,19 +260,19 @@ func (cfg *config) parseOrigins(value string) error {
 	}
 	for origin := range strings.SplitSeq(value, ",") {
 		origin = strings.TrimSpace(origin)
-		cfg.origins = append(cfg.origins, origin)
 		if strings.Contains(origin, "*") {
 			return fmt.Errorf("%q: * must stand alone", origin)
 		}
 		if !isOrigin(origin) {
-			return fmt.Errorf("%q must be an origin such as https://example.com: lower case, without a path, a trailing slash or the default port", origin)
+			return fmt.Errorf("%q is not an origin such as https://example.com: in lower case, without a path, a trailing slash or the default port", origin)
 		}
+		cfg.origins = append(cfg.origins, origin)
 	}
 	return nil
 }
 
 // isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section 6.2). If in
-// doubt, it returns true, because the log shows origins that aren't allowed.
+// doubt, it returns true: pages whose origins aren't allowed show up in the log as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
@@ -286,7 +285,7 @@ func (cfg *config) parseStaticDir(value string) error {
 	if value == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(value)
+	root, err := os.OpenRoot(value) // as publicFiles does
 	if err != nil {
 		return fmt.Errorf("must be a directory: %w", err)
 	}
@@ -306,7 +305,7 @@ func readDotenv(dir fs.FS) (string, error) {
 	if !utf8.Valid(text) {
 		return "", errors.New(".env must be UTF-8")
 	}
-	return strings.TrimPrefix(string(text), "\ufeff"), nil
+	return strings.TrimPrefix(string(text), "\ufeff"), nil // a byte order mark
 }
 
 var assignmentPattern = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
@@ -336,7 +335,7 @@ var commentPattern = regexp.MustCompile(`\s#.*`)
 func unquote(text string) (string, error) {
 	trimmed := strings.TrimSpace(text)
 	if !strings.HasPrefix(trimmed, `"`) && !strings.HasPrefix(trimmed, "'") {
-		return strings.TrimSpace(commentPattern.ReplaceAllString(text, "")), nil
+		return strings.TrimSpace(commentPattern.ReplaceAllString(text, "")), nil // text, because " # comment" has no value
 	}
 	quote := trimmed[:1]
 	value, rest, closed := strings.Cut(trimmed[1:], quote)

@@ -25,11 +25,11 @@ import (
 const (
 	maxResponse    = 1 << 20 // bytes of a response from OpenVidu
 	maxConnections = 128     // to OpenVidu, whose Tomcat slows down with more connections than it can serve
+	maxSessionID   = 1000    // characters; Tomcat rejects more than 8 KiB of path and headers
 )
 
-// sessionIDPattern matches the session IDs of every version of OpenVidu. The limit keeps a request below the 8 KiB of path and
-// headers that Tomcat accepts.
-var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,1000}$`)
+// sessionIDPattern matches the session IDs of every version of OpenVidu.
+var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. The errors of its methods wrap an httpError; any other
 // error is a bug.
@@ -85,8 +85,8 @@ func (ov *openVidu) createSession(ctx context.Context, properties []byte) (strin
 	return ov.shareSession(ctx, properties, customID)
 }
 
-// sharedCall is a call to OpenVidu whose result several clients wait for. When many people join a room at the same moment, their
-// requests for its session are identical, and OpenVidu 2.32 spends 70 ms of processor time on each.
+// sharedCall is a call to OpenVidu whose result several clients wait for. When many people join a session at the same moment,
+// their requests for it are identical, and OpenVidu 2.32 spends 70 ms of processor time on each.
 type sharedCall struct {
 	done    chan struct{} // closed when id and err are set
 	id      string
@@ -96,13 +96,13 @@ type sharedCall struct {
 }
 
 // shareSession returns the result of postSession, or of a call with the same properties that is in flight. The call
-// goes on until it ends or the contexts of all who wait for it are done.
+// is cancelled when the contexts of all who wait for it are done.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	ov.mu.Lock()
 	call := ov.calls[key]
-	if call == nil || call.waiting == 0 { // a call that nobody waits for has been cancelled
-		callCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if call == nil || call.waiting == 0 { // a call that nobody waits for is cancelled, but may not have ended
+		callCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it goes on if this client disconnects
 		call = &sharedCall{cancel: cancel, done: make(chan struct{})}
 		ov.calls[key] = call
 		go func() {
@@ -135,16 +135,16 @@ func (ov *openVidu) endShared(key string, call *sharedCall) {
 	call.cancel()
 	ov.mu.Lock()
 	defer ov.mu.Unlock()
-	if ov.calls[key] == call {
+	if ov.calls[key] == call { // if not, a new call has replaced this one, which was cancelled
 		delete(ov.calls, key)
 	}
 	close(call.done)
 }
 
-// postSession creates a session with one call to OpenVidu and returns its ID, which is customID if OpenVidu responds 409: a
-// session with that ID is open.
+// postSession creates a session with one call to OpenVidu and returns the session's ID. A 409 means that a session with customID
+// is already open.
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
-	resp, err := ov.call(ctx, http.MethodPost, "/sessions", properties)
+	resp, err := ov.send(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +175,7 @@ func customSessionID(properties []byte) (string, error) {
 		return "", nil
 	}
 	var id string
-	if err := json.Unmarshal(value, &id); err != nil {
+	if err := json.Unmarshal(value, &id); err != nil || len(id) > maxSessionID {
 		return "", errCustomSessionID
 	}
 	return id, nil
@@ -184,15 +184,15 @@ func customSessionID(properties []byte) (string, error) {
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token.
 // IP cameras have no token, so it returns "" for them.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
-	// No session can have an ID that doesn't match. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
-	if !sessionIDPattern.MatchString(sessionID) {
+	// No session has such an ID. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
+	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
 	}
-	resp, err := ov.call(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
+	resp, err := ov.send(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
 	if err != nil {
 		return "", err
 	}
-	// A 404 with a body means that OPENVIDU_URL has the wrong path.
+	// OpenVidu's own 404 has no body. A 404 with a body means that OPENVIDU_URL has the wrong path: see decode.
 	if resp.status == http.StatusNotFound && len(resp.body) == 0 {
 		return "", errSessionNotFound
 	}
@@ -209,10 +209,10 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL, which is the address in its tokens (with http for ws, https for wss).
+// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws, https for wss.
 // It makes the cheapest call that checks OPENVIDU_URL, the certificate and the secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
-	resp, err := ov.call(ctx, http.MethodGet, "/config", nil)
+	resp, err := ov.send(ctx, http.MethodGet, "/config", nil)
 	if err != nil {
 		return "", "", err
 	}
@@ -235,12 +235,12 @@ type response struct {
 	body   []byte // of a 200, 400 or 404
 }
 
-// call sends a request to the API and returns the response, whatever its status. It returns an error if there is no
+// send sends a request to the API and returns the response, whatever its status. It returns an error if there is no
 // complete response of at most maxResponse.
-func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) (*response, error) {
+func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
 	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
 	defer cancel()
-	var responding atomic.Bool // OpenVidu has sent the first byte of its response
+	var responding atomic.Bool // whether the first byte of the response has arrived: see transportError
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { responding.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
@@ -255,10 +255,8 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	defer httpResp.Body.Close()
 
 	resp := &response{status: httpResp.StatusCode}
-	switch resp.status {
-	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound:
-	default: // the body says no more than the status, and that of a 101 never ends
-		return resp, nil
+	if resp.status != http.StatusOK && resp.status != http.StatusBadRequest && resp.status != http.StatusNotFound {
+		return resp, nil // the body says no more than the status, and a 101's body never ends
 	}
 	resp.body, err = io.ReadAll(io.LimitReader(httpResp.Body, maxResponse+1))
 	if err != nil {
@@ -270,12 +268,12 @@ func (ov *openVidu) call(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// decode stores the JSON object in a response with status 200 in v. For any other status, it returns an error, so the caller
+// decode parses the JSON object of a response with status 200 into v. For any other status, it returns an error, so the caller
 // handles the statuses that it expects first.
 func (r *response) decode(v any) error {
 	switch {
 	case r.status == http.StatusOK:
-		if json.Unmarshal(r.body, v) != nil {
+		if json.Unmarshal(r.body, v) != nil { // whose error may quote the response
 			return fmt.Errorf("%w: not the expected JSON", errUnexpected)
 		}
 		return nil
@@ -298,7 +296,7 @@ func (r *response) decode(v any) error {
 }
 
 // badRequest returns the error for a response with status 400 and the given body. Every 400 of OpenVidu's API has an error field,
-// and most have a message. An HTTPS port, Tomcat or a proxy responds without them.
+// and most have a message. A 400 of an HTTPS port, Tomcat or a proxy has neither.
 func badRequest(body []byte) error {
 	var reason struct {
 		Message string `json:"message"`
@@ -307,7 +305,8 @@ func badRequest(body []byte) error {
 	if json.Unmarshal(body, &reason) != nil || reason.Error == "" {
 		return fmt.Errorf("%w: status 400", errNoAPI)
 	}
-	return httpError{http.StatusBadRequest, strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")}
+	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
+	return httpError{http.StatusBadRequest, oneLine}
 }
 
 // transportError returns the error for err, which ended a call with the given ctx before the whole response arrived. responding
