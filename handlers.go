@@ -148,63 +148,64 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // hiddenPattern matches paths with a name that starts with a dot, such as .env, .git and .. itself. It also matches the short names
 // by which Windows finds such files, such as ENV~1.
-var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]`)
+var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]+([./\\]|$)`)
 
 // newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory and a redirect to its path with
 // a slash. It responds 404 to all other paths, and 405 to methods other than GET and HEAD. http.FileServerFS would list directories.
 func newFileHandler(dir string) http.Handler {
-	files := publicFiles(dir)
 	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		if hiddenPattern.MatchString(r.URL.Path) {
-			http.NotFound(w, r)
-			return
-		}
 		w.Header().Set("Cache-Control", "no-cache") // a browser asks whether the file has changed
-		name := strings.TrimPrefix(r.URL.Path, "/")
-		if strings.HasSuffix(r.URL.Path, "/") {
-			name += "index.html"
-		} else if _, err := fs.Stat(files, name+"/index.html"); err == nil {
-			directory := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+		path := r.URL.Path
+		if strings.HasSuffix(path, "/") {
+			path += "index.html"
+		} else if index, _, err := openPublic(dir, path+"/index.html"); err == nil {
+			index.Close()
+			directory := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
 			http.Redirect(w, r, directory.String(), http.StatusMovedPermanently)
 			return
 		}
-		if info, err := fs.Stat(files, name); err == nil {
-			// Last-Modified misses a change to an older file, as in a rollback, or within a second.
-			w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+		file, info, err := openPublic(dir, path)
+		if err != nil {
+			http.NotFound(w, r)
+			return
 		}
+		defer file.Close()
+		// Last-Modified misses a change to an older file, as in a rollback, or within a second.
+		w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 		// WriteTimeout is too short for a large file on a slow network.
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
-		http.ServeFileFS(w, r, files, name)
+		http.ServeContent(w, r, path, info.ModTime(), file)
 	})
 	return mux
 }
 
-// publicFiles is an fs.FS with the regular files in a directory. It hides everything else: directories, so that none is listed,
-// symbolic links to files outside, and what can't be opened. Every error is fs.ErrNotExist, which ServeFileFS turns into a 404.
-type publicFiles string
-
-func (dir publicFiles) Open(name string) (fs.File, error) {
-	root, err := os.OpenRoot(string(dir)) // every time, because a build may replace the directory
+// openPublic opens the file at path in dir if it is public: a regular file, without a name that hiddenPattern matches, and not
+// outside dir by a symbolic link.
+func openPublic(dir, path string) (*os.File, fs.FileInfo, error) {
+	if hiddenPattern.MatchString(path) {
+		return nil, nil, fs.ErrNotExist
+	}
+	root, err := os.OpenRoot(dir) // every time, because a build may replace the directory
 	if err != nil {
-		return nil, fs.ErrNotExist
+		return nil, nil, err
 	}
 	defer root.Close()
-	if !isRegular(fs.Stat(root.FS(), name)) { // opening a named pipe would block
-		return nil, fs.ErrNotExist
+	name := strings.TrimPrefix(path, "/")
+	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() { // opening a named pipe would block
+		return nil, nil, fs.ErrNotExist
 	}
-	file, err := root.FS().Open(name)
+	file, err := root.Open(name)
 	if err != nil {
-		return nil, fs.ErrNotExist
+		return nil, nil, err
 	}
-	if !isRegular(file.Stat()) { // replaced in the meantime
+	info, err := file.Stat()
+	if err != nil {
 		file.Close()
-		return nil, fs.ErrNotExist
+		return nil, nil, err
 	}
-	return file, nil
+	return file, info, nil
 }
-
-func isRegular(info fs.FileInfo, err error) bool { return err == nil && info.Mode().IsRegular() }
 
 // discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx
 // asks to close it by default. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112,

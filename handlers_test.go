@@ -317,6 +317,7 @@ func TestSharedCallFails(t *testing.T) {
 			}
 			check(t, tt.name, <-got, plainText(tt.want))
 			check(t, tt.name, <-got, plainText(tt.want))
+			check(t, tt.name+": calls that are remembered", len(s.ov.calls), 0)
 			if n := len(regexp.MustCompile("level=ERROR .*"+tt.wantLog).FindAllString(s.log.String(), -1)); n != 2 {
 				t.Errorf("%s: got %d such lines, want 2 of %s in\n%s", tt.name, n, tt.wantLog, s.log)
 			}
@@ -438,9 +439,9 @@ func TestAuthorize(t *testing.T) {
 func TestFiles(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "public")
-	modified := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	modified := time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC)
 	for _, name := range []string{"public/index.html", "public/app.js", "public/a b/index.html", "public/docs/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
-		"public/list/a.html", "public/.env", "public/._x.html", "public/ENV~1", "public/.well-known/a.html", "public/api/index.html", "secret.html", "secret/index.html"} {
+		"public/list/a.html", "public/.env", "public/._x.html", "public/ENV~1", "public/vendors~2fa.html", "public/.well-known/a.html", "public/api/index.html", "secret.html", "secret/index.html"} {
 		path := filepath.Join(parent, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(name), 0o600), os.Chtimes(path, modified, modified)); err != nil {
 			t.Fatal(err)
@@ -465,7 +466,8 @@ func TestFiles(t *testing.T) {
 		return wantResponse(405, "Method Not Allowed\n", "Access-Control-Allow-Origin: *", "Allow: "+allow, "Content-Type: text/plain; charset=utf-8",
 			"X-Content-Type-Options: nosniff")
 	}
-	notFound := plainText("404 404 page not found")
+	notFound := wantResponse(404, "404 page not found\n", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache", "Content-Type: text/plain; charset=utf-8",
+		"X-Content-Type-Options: nosniff")
 	s := start(t, respondToAll, "STATIC_DIR="+dir)
 	requests := 0
 	for _, tt := range []struct{ method, path, header, want string }{
@@ -475,8 +477,8 @@ func TestFiles(t *testing.T) {
 		{"GET", "/docs/", "", file(200, "public/docs/index.html", "public/docs/index.html")},
 		{"GET", "/docs?a=b", "", moved("/docs/?a=b")},
 		{"GET", "/a%20b", "", moved("/a%20b/")},
-		{"GET", "/index.html", "", wantResponse(301, "", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
-			fmt.Sprintf(`Etag: "%x-11"`, modified.UnixNano()), "Location: ./")},
+		{"GET", "/index.html", "", file(200, "public/index.html", "public/index.html")},
+		{"GET", "/vendors~2fa.html", "", file(200, "public/vendors~2fa.html", "public/vendors~2fa.html")},
 		{"GET", "/docs/", "Range: bytes=7-10", file(206, "docs", "public/docs/index.html", "Content-Range: bytes 7-10/22")},
 		{"HEAD", "/docs/", "", file(200, "", "public/docs/index.html", "Content-Length: 22")},
 		{"GET", "/", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", "304\nAccess-Control-Allow-Origin: *\nCache-Control: no-cache\n" +
@@ -511,8 +513,8 @@ func TestFiles(t *testing.T) {
 
 		{"POST", sessions, "", plainText("200 SessionA")},
 		{"GET", sessions, "", notAllowed("POST")},
-		{"GET", "/api/", "", notFound},
-		{"GET", "/api/index.html", "", notFound},
+		{"GET", "/api/", "", plainText("404 404 page not found")},
+		{"GET", "/api/index.html", "", plainText("404 404 page not found")},
 	} {
 		var header []string
 		if tt.header != "" {
@@ -1074,7 +1076,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 
 // OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a reason only if it has changed.
 func TestStartUpCheck(t *testing.T) {
-	responses := []http.HandlerFunc{respond(503, ""), respond(500, htmlResponse), respond(200, "<"), respond(200, "{}"), respond(401, ""), respond(503, ""),
+	responses := []http.HandlerFunc{respond(503, ""), respond(500, htmlResponse), respond(200, "<"), respond(200, "{}"), respond(403, ""), respond(401, ""), respond(503, ""),
 		hang(""), respond(400, malformedResponse), func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(19 * time.Second)
 			respond(200, configResponse)(w, r)
@@ -1089,10 +1091,11 @@ func TestStartUpCheck(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // more than all checks take
 		defer cancel()
 		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
-		check(t, "times of the checks", fmt.Sprint(checked), "[0s 5s 10s 15s 20s 25s 30s 55s 1m0s]") // one of them took 20 s
+		check(t, "times of the checks", fmt.Sprint(checked), "[0s 5s 10s 15s 20s 25s 30s 35s 1m0s 1m5s]") // one of them took 20 s
 		warning := `level=WARN msg="cannot use OpenVidu yet, retrying" every=5s error=`
 		s.checkLog(t, warning+`"OpenVidu failed: check that it is running and see its log: status 503"
 `+warning+`"unexpected response from OpenVidu: check OPENVIDU_URL: not the expected JSON"
+`+warning+`"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
 `+warning+`"OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 `+warning+`"OpenVidu failed: check that it is running and see its log: status 503"
 `+warning+`"OpenVidu timed out: try again, or check OPENVIDU_URL"

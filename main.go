@@ -285,7 +285,7 @@ func (cfg *config) parseStaticDir(value string) error {
 	if value == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(value) // as publicFiles does
+	root, err := os.OpenRoot(value) // as openPublic does
 	if err != nil {
 		return fmt.Errorf("must be a directory: %w", err)
 	}
