@@ -33,7 +33,7 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures that clients are told, apart from the ServeMux's 404 and 405, and from OpenVidu's own text for a 400.
+// These are the failures that clients see, apart from the ServeMux's 404 and 405, and from OpenVidu's own text for a 400.
 var (
 	errUnreadableBody  = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
@@ -171,7 +171,7 @@ func newFileHandler(dir string) http.Handler {
 			return
 		}
 		defer file.Close()
-		// Last-Modified misses a change to an older file, as in a rollback, or within a second.
+		// Last-Modified misses a rollback to an older file, and a change within a second.
 		w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 		// WriteTimeout is too short for a large file on a slow network.
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
@@ -180,8 +180,8 @@ func newFileHandler(dir string) http.Handler {
 	return mux
 }
 
-// openPublic opens the file at path in dir if it is public: a regular file, without a name that hiddenPattern matches, and not
-// outside dir by a symbolic link.
+// openPublic opens the file at path in dir if it is public: a regular file that hiddenPattern doesn't match and that isn't
+// reached by a symbolic link to the outside of dir.
 func openPublic(dir, path string) (*os.File, fs.FileInfo, error) {
 	if hiddenPattern.MatchString(path) {
 		return nil, nil, fs.ErrNotExist

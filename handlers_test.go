@@ -660,7 +660,7 @@ func TestSettings(t *testing.T) {
 func TestInvalidSettings(t *testing.T) {
 	const (
 		noURL    = "must be an http or https URL with a host, such as http://localhost:4443/"
-		noOrigin = "is not an origin such as https://example.com: in lower case, without a path, a trailing slash or the default port"
+		noOrigin = "must be an origin such as https://example.com, in lower case, without a path, a trailing slash or the default port"
 	)
 	for _, tt := range []struct {
 		name   string
@@ -672,7 +672,7 @@ func TestInvalidSettings(t *testing.T) {
 		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://@b", "http://a:1/hidden@b", "http://a?hidden", "http://a/?", "http://a/#hidden"},
 			"must not include credentials, a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
-		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0", "http://localhost:00"}, "must have a port from 1 to 65535"},
+		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0", "http://localhost:00"}, "the port must be from 1 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * must stand alone`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * must stand alone`},

@@ -88,7 +88,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, newServer(handler, logger), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failed check. It logs each new reason why
+// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs each new reason why
 // OpenVidu can't be used, and then that it is ready. A successful check also makes the first request fast: it obtains the session
 // cookie and opens a TCP connection.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
@@ -230,7 +230,7 @@ func (cfg *config) parseURL(value string) error {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
-		return errors.New("must have a port from 1 to 65535")
+		return errors.New("the port must be from 1 to 65535")
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
 		return errors.New("must not include /openvidu/api")
@@ -264,7 +264,7 @@ func (cfg *config) parseOrigins(value string) error {
 			return fmt.Errorf("%q: * must stand alone", origin)
 		}
 		if !isOrigin(origin) {
-			return fmt.Errorf("%q is not an origin such as https://example.com: in lower case, without a path, a trailing slash or the default port", origin)
+			return fmt.Errorf("%q must be an origin such as https://example.com, in lower case, without a path, a trailing slash or the default port", origin)
 		}
 		cfg.origins = append(cfg.origins, origin)
 	}

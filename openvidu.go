@@ -209,7 +209,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws, https for wss.
+// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws and https for wss.
 // It makes the cheapest call that checks OPENVIDU_URL, the certificate and the secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	resp, err := ov.send(ctx, http.MethodGet, "/config", nil)
@@ -269,7 +269,7 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 }
 
 // decode parses the JSON object of a response with status 200 into v. For any other status, it returns an error, so the caller
-// handles the statuses that it expects first.
+// first handles the statuses that it expects.
 func (r *response) decode(v any) error {
 	switch {
 	case r.status == http.StatusOK:
