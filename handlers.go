@@ -147,8 +147,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // hiddenPattern matches paths with a name that starts with a dot, such as .env, .git and .. itself. It also matches the short names
-// by which Windows finds such files, such as ENV~1.
-var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]+([./\\]|$)`)
+// by which Windows finds such files, such as ENV~1, even if a dot or a space follows, which Windows ignores.
+var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]+([. /\\]|$)`)
 
 // newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory and a redirect to its path with
 // a slash. It responds 404 to all other paths, and 405 to methods other than GET and HEAD. http.FileServerFS would list directories.

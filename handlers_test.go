@@ -185,7 +185,7 @@ func TestSharedCalls(t *testing.T) {
 			`{"customSessionId":""}`}, 7},
 		{"connections", connections, []string{sessionA, sessionA, "", ""}, 4},
 	} {
-		release := make(chan bool)
+		var release chan bool
 		simulate(t, func(w http.ResponseWriter, r *http.Request) {
 			<-release
 			respondToAll(w, r)
@@ -258,7 +258,7 @@ func TestSharedCallDisconnects(t *testing.T) {
 // A cancelled call that hasn't ended yet is left alone: the next request makes a new call, which others share.
 func TestSharedCallAfterCancelledCall(t *testing.T) {
 	simulate(t, nil, func(t *testing.T, s *testServer) {
-		transport, calls := s.ov.client.Transport, 0
+		calls := 0
 		s.ov.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			calls++
 			if calls == 1 {
@@ -283,7 +283,6 @@ func TestSharedCallAfterCancelledCall(t *testing.T) {
 		check(t, "first response", <-got, plainText("200 SessionA"))
 		check(t, "second response", <-got, plainText("200 SessionA"))
 		check(t, "calls", calls, 2)
-		s.ov.client.Transport = transport
 	})
 }
 
@@ -441,7 +440,7 @@ func TestFiles(t *testing.T) {
 	dir := filepath.Join(parent, "public")
 	modified := time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC)
 	for _, name := range []string{"public/index.html", "public/app.js", "public/a b/index.html", "public/docs/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
-		"public/list/a.html", "public/.env", "public/._x.html", "public/ENV~1", "public/vendors~2fa.html", "public/.well-known/a.html", "public/api/index.html", "secret.html", "secret/index.html"} {
+		"public/list/a.html", "public/.env", "public/._x.html", "public/ENV~1", "public/ENV~1 ", "public/GIT~1/config", `public/list\.b.html`, "public/vendors~2fa.html", "public/.well-known/a.html", "public/api/index.html", "secret.html", "secret/index.html"} {
 		path := filepath.Join(parent, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(name), 0o600), os.Chtimes(path, modified, modified)); err != nil {
 			t.Fatal(err)
@@ -494,7 +493,10 @@ func TestFiles(t *testing.T) {
 		{"HEAD", "/list/", "", strings.TrimSuffix(notFound, "404 page not found\n")},
 		{"GET", "/.env", "", notFound},
 		{"GET", "/%2eenv", "", notFound},
-		{"GET", "/ENV~1", "", notFound}, // Windows' second name of .env
+		{"GET", "/ENV~1", "", notFound},    // Windows' second name of .env
+		{"GET", "/ENV~1%20", "", notFound}, // Windows ignores the space
+		{"GET", "/GIT~1/config", "", notFound},
+		{"GET", "/list%5C.b.html", "", notFound},
 		{"GET", "/._x.html", "", notFound},
 		{"GET", "/.well-known/a.html", "", notFound},
 		{"GET", "/docs/.private/a.html", "", notFound},
@@ -590,7 +592,8 @@ func TestSecretsInRequests(t *testing.T) {
 	const illegal = `{"error":"Bad Request","message":"Illegal character in authority: rtsp://user:hidden /@a@camera tok_JVdW1bGdeuMy0dM1"}`
 	s := start(t, respond(400, illegal), "CORS_ALLOWED_ORIGINS=https://a")
 	for _, path := range []string{sessions, "/tok_JVdW1bGdeuMy0dM1", "/api/sessions/wss:%2F%2Flocalhost:4443%3FsessionId=A&token=tok_JVdW1bGdeuMy0dM1/connections",
-		"/https:%2F%2Fuser:hidden%0A@host", "/https://user:hidden@host", "/api/sessions/me@example.com/connections"} {
+		"/https:%2F%2Fuser:hidden%0A@host", "/https://user:hidden@host", "/https:/user:hidden@host",
+		"/api/sessions/me@example.com/connections"} {
 		s.send(t, request("POST", path, "", "Origin: https://user:hidden@host"))
 	}
 	s.checkLog(t, `level=INFO msg=request method=POST path=/api/sessions status=400 origin_not_allowed=https:/[removed]@host `+
@@ -600,6 +603,7 @@ level=INFO msg=request method=POST path="/api/sessions/wss://localhost:4443?sess
 		`origin_not_allowed=https:/[removed]@host error="session not found: create it first with POST /api/sessions"
 level=INFO msg=request method=POST path=/https:/[removed]@host status=404 origin_not_allowed=https:/[removed]@host
 level=INFO msg=request method=POST path=/https:/[removed]@host status=307 origin_not_allowed=https:/[removed]@host
+level=INFO msg=request method=POST path=/https:/[removed]@host status=404 origin_not_allowed=https:/[removed]@host
 level=INFO msg=request method=POST path=/api/sessions/me@example.com/connections status=404 `+
 		`origin_not_allowed=https:/[removed]@host error="session not found: create it first with POST /api/sessions"
 `)
