@@ -212,10 +212,10 @@ func openPublic(dir, path string) (*os.File, fs.FileInfo, error) {
 // section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // a login may replace it, as the README's does
+		body := r.Body // middleware may replace it, as the README's example of a login does
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
-			io.Copy(io.Discard, body)
+			io.Copy(io.Discard, body) // at most maxBody
 		}
 	})
 }

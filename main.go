@@ -117,7 +117,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves until ctx is done, and then finishes the requests in flight. It returns an error if the listener fails, or if
-// the requests in flight take longer than WriteTimeout, as only a long download can.
+// the requests in flight take longer than WriteTimeout, as only a download can: newFileHandler extends its deadline.
 func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
 	result := make(chan error, 1) // nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
@@ -137,7 +137,7 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 }
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout covers a slow body
-// (ReadTimeout) and a call to OpenVidu (20 s).
+// (ReadTimeout) and a call to OpenVidu (20 s), and leaves 10 s for the response.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,

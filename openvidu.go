@@ -25,7 +25,7 @@ import (
 const (
 	maxResponse    = 1 << 20 // bytes of a response from OpenVidu
 	maxConnections = 128     // to OpenVidu, whose Tomcat slows down with more connections than it can serve
-	maxSessionID   = 1000    // characters; Tomcat rejects more than 8 KiB of path and headers
+	maxSessionID   = 1000    // bytes; Tomcat rejects more than 8 KiB of path and headers
 )
 
 // sessionIDPattern matches the session IDs of every version of OpenVidu.
@@ -175,7 +175,7 @@ func customSessionID(properties []byte) (string, error) {
 		return "", nil
 	}
 	var id string
-	if err := json.Unmarshal(value, &id); err != nil || len(id) > maxSessionID {
+	if err := json.Unmarshal(value, &id); err != nil || len(id) > maxSessionID { // OpenVidu checks the characters
 		return "", errCustomSessionID
 	}
 	return id, nil
@@ -256,7 +256,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 
 	resp := &response{status: httpResp.StatusCode}
 	if resp.status != http.StatusOK && resp.status != http.StatusBadRequest && resp.status != http.StatusNotFound {
-		return resp, nil // the body says no more than the status, and a 101's body never ends
+		// The body says no more than the status, and a 101's never ends. A 409 has none, so the connection is reused.
+		return resp, nil
 	}
 	resp.body, err = io.ReadAll(io.LimitReader(httpResp.Body, maxResponse+1))
 	if err != nil {
