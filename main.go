@@ -89,8 +89,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 }
 
 // waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs each new reason why
-// OpenVidu can't be used, and then that it is ready. A successful check also makes the first request fast: it obtains the session
-// cookie and opens a TCP connection.
+// OpenVidu can't be used, and then that it is ready. A successful check also obtains the session cookie, which spares OpenVidu
+// the check of the secret for the first request.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError
