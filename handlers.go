@@ -24,48 +24,14 @@ const (
 	fileTimeout = 10 * time.Minute // for the response with a file
 )
 
-// httpError is what a client is told about a failure: the status and the text of the response. An error that wraps it adds the
-// cause, which only the log shows.
-type httpError struct {
-	status int
-	text   string
-}
-
-func (e httpError) Error() string { return e.text }
-
-// These are the failures that clients see, apart from the ServeMux's 404 and 405, and from OpenVidu's own text for a 400.
+// These are the failures of a request's body. openvidu.go has the others, and the ServeMux responds 404 and 405.
 var (
-	errUnreadableBody  = httpError{http.StatusBadRequest, "cannot read request body"}
-	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
-	errNotJSONObject   = httpError{http.StatusBadRequest, "request body must be a JSON object"}
-	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 characters"}
-	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
-	errSlowBody        = httpError{http.StatusRequestTimeout, "timed out reading request body"}
-	errLargeBody       = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
-
-	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side receives it.
-	errDisconnected = httpError{499, "client disconnected"}
-
-	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
-
-	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
-	errForbidden   = httpError{http.StatusBadGateway, "OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"}
-	errNoAPI       = httpError{http.StatusBadGateway, "no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
-	errUnreachable = httpError{http.StatusBadGateway, "cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"}
-	errCertificate = httpError{http.StatusBadGateway, "cannot verify OpenVidu's certificate: check the certificate and its CA " +
-		"or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"}
-	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
-	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
-	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
+	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
+	errNotUTF8        = httpError{http.StatusBadRequest, "request body must be UTF-8"}
+	errNotJSONObject  = httpError{http.StatusBadRequest, "request body must be a JSON object"}
+	errSlowBody       = httpError{http.StatusRequestTimeout, "timed out reading request body"}
+	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
 )
-
-// toHTTPError returns the httpError that err wraps. Any other error is a bug, which clients are told nothing about.
-func toHTTPError(err error) httpError {
-	if e, ok := errors.AsType[httpError](err); ok {
-		return e
-	}
-	return errInternal
-}
 
 // newHandler returns the handler for everything: the API, the frontend's files in staticDir unless it is "", CORS, and a log line
 // for every request. Pages from the given origins may read the responses; "*" means any origin.
@@ -142,8 +108,116 @@ func readProperties(r *http.Request) ([]byte, error) {
 // fail responds with the httpError that err wraps and adds err to the request's log line.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	addLogAttr(r, "error", err.Error())
-	e := toHTTPError(err)
+	e, ok := errors.AsType[httpError](err)
+	if !ok { // a bug
+		e = errInternal
+	}
 	http.Error(w, e.text, e.status)
+}
+
+// logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.
+func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		recorder := &statusRecorder{w, http.StatusOK}
+		var added []slog.Attr
+		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
+		level := slog.LevelInfo
+		if recorder.status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		attrs := []slog.Attr{
+			slog.String("method", r.Method),
+			slog.String("path", withoutSecrets(r.URL.Path)),
+			slog.Int("status", recorder.status),
+			slog.Duration("duration", time.Since(start)),
+		}
+		logger.LogAttrs(r.Context(), level, "request", append(attrs, added...)...)
+	})
+}
+
+// statusRecorder is a ResponseWriter that records the status.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// Unwrap returns the ResponseWriter that http.ResponseController needs.
+func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *statusRecorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
+type logAttrsKey struct{}
+
+// addLogAttr adds an attribute to the log line of r, which must have passed through logRequests.
+func addLogAttr(r *http.Request, name, value string) {
+	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
+	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
+}
+
+var (
+	tokenPattern       = regexp.MustCompile(`tok_\w*`)
+	credentialsPattern = regexp.MustCompile(`(?s):/.*@`) // with one slash, because the ServeMux replaces // in a path
+)
+
+// withoutSecrets returns text, for the log, without tokens and without credentials in URLs. Clients may send them in a path,
+// in the Origin header, or in a property that OpenVidu's message quotes.
+func withoutSecrets(text string) string {
+	// One pattern with both alternatives would take quadratic time: for every token, it would look for an @ up to the end.
+	text = tokenPattern.ReplaceAllString(text, "[removed]")
+	return credentialsPattern.ReplaceAllString(text, ":/[removed]@")
+}
+
+// discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx
+// asks to close it by default. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112,
+// section 9.6).
+func discardBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body // middleware may replace it, as the README's example of a login does
+		next.ServeHTTP(w, r)
+		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
+			io.Copy(io.Discard, body) // at most maxBody
+		}
+	})
+}
+
+// cors adds CORS headers to every response, errors included, and responds to preflights
+// (https://fetch.spec.whatwg.org/#http-cors-protocol).
+func cors(origins []string, next http.Handler) http.Handler {
+	anyOrigin := slices.Contains(origins, "*")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		if anyOrigin {
+			header.Set("Access-Control-Allow-Origin", "*")
+		} else {
+			header.Set("Vary", "Origin")
+			origin := r.Header.Get("Origin")
+			if slices.Contains(origins, origin) {
+				header.Set("Access-Control-Allow-Origin", origin)
+			} else if origin != "" && !isSameOrigin(r) {
+				addLogAttr(r, "origin_not_allowed", origin) // the page can't read the response
+			}
+		}
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			header.Set("Access-Control-Allow-Methods", http.MethodPost)
+			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
+			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It ignores the
+// scheme, which a proxy may change.
+func isSameOrigin(r *http.Request) bool {
+	_, host, _ := strings.Cut(r.Header.Get("Origin"), "://")
+	return host == r.Host
 }
 
 // hiddenPattern matches paths with a name that starts with a dot, such as .env, .git and .. itself. It also matches the short names
@@ -205,109 +279,4 @@ func openPublic(dir, path string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return file, info, nil
-}
-
-// discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx
-// asks to close it by default. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112,
-// section 9.6).
-func discardBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // middleware may replace it, as the README's example of a login does
-		next.ServeHTTP(w, r)
-		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
-			io.Copy(io.Discard, body) // at most maxBody
-		}
-	})
-}
-
-// cors adds CORS headers to every response, errors included, and responds to preflights
-// (https://fetch.spec.whatwg.org/#http-cors-protocol).
-func cors(origins []string, next http.Handler) http.Handler {
-	anyOrigin := slices.Contains(origins, "*")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		if anyOrigin {
-			header.Set("Access-Control-Allow-Origin", "*")
-		} else {
-			header.Set("Vary", "Origin")
-			origin := r.Header.Get("Origin")
-			if slices.Contains(origins, origin) {
-				header.Set("Access-Control-Allow-Origin", origin)
-			} else if origin != "" && !isSameOrigin(r) {
-				addLogAttr(r, "origin_not_allowed", origin) // the page can't read the response
-			}
-		}
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
-			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It ignores the
-// scheme, which a proxy may change.
-func isSameOrigin(r *http.Request) bool {
-	_, host, _ := strings.Cut(r.Header.Get("Origin"), "://")
-	return host == r.Host
-}
-
-// logAttrsKey is the key of the context value that contains a *[]slog.Attr for the request's log line.
-type logAttrsKey struct{}
-
-// addLogAttr adds an attribute to the log line of r, which must have passed through logRequests.
-func addLogAttr(r *http.Request, name, value string) {
-	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
-	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
-}
-
-var (
-	tokenPattern       = regexp.MustCompile(`tok_\w*`)
-	credentialsPattern = regexp.MustCompile(`(?s):/.*@`) // with one slash, because the ServeMux replaces // in a path
-)
-
-// withoutSecrets returns text, for the log, without tokens and without credentials in URLs. Clients may send them in a path,
-// in the Origin header, or in a property that OpenVidu's message quotes.
-func withoutSecrets(text string) string {
-	// One pattern with both alternatives would take quadratic time: for every token, it would look for an @ up to the end.
-	text = tokenPattern.ReplaceAllString(text, "[removed]")
-	return credentialsPattern.ReplaceAllString(text, ":/[removed]@")
-}
-
-// logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.
-func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		recorder := &statusRecorder{w, http.StatusOK}
-		var added []slog.Attr
-		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
-		level := slog.LevelInfo
-		if recorder.status >= http.StatusInternalServerError {
-			level = slog.LevelError
-		}
-		attrs := []slog.Attr{
-			slog.String("method", r.Method),
-			slog.String("path", withoutSecrets(r.URL.Path)),
-			slog.Int("status", recorder.status),
-			slog.Duration("duration", time.Since(start)),
-		}
-		logger.LogAttrs(r.Context(), level, "request", append(attrs, added...)...)
-	})
-}
-
-// statusRecorder is a ResponseWriter that records the status.
-type statusRecorder struct {
-	http.ResponseWriter
-	status int
-}
-
-// Unwrap returns the ResponseWriter that http.ResponseController needs.
-func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *statusRecorder) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
 }

@@ -303,7 +303,7 @@ func TestSharedCallFails(t *testing.T) {
 		{"panic", nil, roundTripper(func(*http.Request) (*http.Response, error) {
 			time.Sleep(15 * time.Second)
 			panic("a bug")
-		}), "500 internal server error: see this server's log", `status=500 .* error="panic: a bug\\ngoroutine .*openvidu.go:`},
+		}), "500 internal server error: see this server's log", `status=500 .* error=".*: panic: a bug\\ngoroutine .*openvidu.go:`},
 	} {
 		simulate(t, tt.openvidu, func(t *testing.T, s *testServer) {
 			if tt.transport != nil {
@@ -883,7 +883,7 @@ func TestOpenViduFaults(t *testing.T) {
 	}
 	s.ov.api = "://" // a bug
 	check(t, "bug", s.post(t, sessions, ""), plainText("500 internal server error: see this server's log"))
-	if !strings.HasSuffix(s.log.lines(), `status=500 error="parse \":///sessions\": missing protocol scheme"`+"\n") {
+	if !strings.HasSuffix(s.log.lines(), `status=500 error="internal server error: see this server's log: parse \":///sessions\": missing protocol scheme"`+"\n") {
 		t.Errorf("bug: got log %s", s.log.lines())
 	}
 }

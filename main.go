@@ -1,7 +1,7 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
 // frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go for settings, start-up and shutdown, then handlers.go for errors, routes, files, CORS and the request log, then
+// Read main.go for start-up, shutdown and settings, then handlers.go for routes, middleware and a frontend's files, then
 // openvidu.go for calls to OpenVidu and what its responses mean.
 package main
 
@@ -104,7 +104,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 			return
 		}
 		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
-		if reason := toHTTPError(err); reason != logged {
+		reason, _ := errors.AsType[httpError](err)
+		if reason != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err.Error())
 			logged = reason
 		}

@@ -28,11 +28,46 @@ const (
 	maxSessionID   = 1000    // bytes; Tomcat rejects more than 8 KiB of path and headers
 )
 
+// httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
+// the cause, which only the log shows.
+type httpError struct {
+	status int
+	text   string
+}
+
+func (e httpError) Error() string { return e.text }
+
+// These are the failures of requests to OpenVidu, except for a 400, whose text is OpenVidu's.
+var (
+	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 characters"}
+	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
+
+	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
+	// receives it.
+	errDisconnected = httpError{499, "client disconnected"}
+
+	// An internal server error is a bug.
+	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
+
+	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
+	errForbidden   = httpError{http.StatusBadGateway,
+		"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"}
+	errNoAPI = httpError{http.StatusBadGateway,
+		"no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
+	errUnreachable = httpError{http.StatusBadGateway,
+		"cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"}
+	errCertificate = httpError{http.StatusBadGateway, "cannot verify OpenVidu's certificate: " +
+		"check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"}
+	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
+	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
+	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
+)
+
 // sessionIDPattern matches the session IDs of every version of OpenVidu.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// openVidu is a client for OpenVidu's REST API, safe for concurrent use. The errors of its methods wrap an httpError; any other
-// error is a bug.
+// openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
+// httpError.
 type openVidu struct {
 	api     string // base URL of the REST API, ending in /openvidu/api
 	secret  string
@@ -130,7 +165,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 // endShared has to be deferred, because it recovers from a panic that would otherwise end the program.
 func (ov *openVidu) endShared(key string, call *sharedCall) {
 	if p := recover(); p != nil {
-		call.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		call.err = fmt.Errorf("%w: panic: %v\n%s", errInternal, p, debug.Stack())
 	}
 	call.cancel()
 	ov.mu.Lock()
@@ -168,7 +203,7 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 func customSessionID(properties []byte) (string, error) {
 	var values map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
 	if err := json.Unmarshal(properties, &values); err != nil {
-		return "", err // a bug: properties is a JSON object
+		return "", fmt.Errorf("%w: %w", errInternal, err)
 	}
 	value, ok := values["customSessionId"]
 	if !ok {
@@ -244,7 +279,7 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { responding.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errInternal, err)
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
