@@ -206,7 +206,6 @@ func TestSharedCalls(t *testing.T) {
 				check(t, tt.name, <-got, want)
 			}
 			check(t, tt.name+": log", s.log.lines(), strings.Repeat(requestLine(tt.path, "200", ""), len(tt.bodies)))
-			check(t, tt.name+": calls that are remembered", len(s.ov.calls), 0) // all calls have ended
 
 			check(t, tt.name+": after the end", s.post(t, tt.path, tt.bodies[0]), want)
 			check(t, tt.name+": calls after the end", strings.Count(s.openvidu.received(), "POST "), 1)
@@ -286,7 +285,8 @@ func TestSharedCallAfterCancelledCall(t *testing.T) {
 	})
 }
 
-// If a shared call fails, all who wait for it get the error, and their log lines have the reason. A shared call times out after 20 s.
+// If a shared call fails, all who wait for it get the error, and their log lines have the reason. If it times out, one of those who
+// wait makes it again, until their own 20 s are over.
 func TestSharedCallFails(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -299,26 +299,29 @@ func TestSharedCallFails(t *testing.T) {
 			time.Sleep(15 * time.Second)
 			respond(503, "")(w, r)
 		}, nil, "502 OpenVidu failed: check that it is running and see its log", "status=502 .* see its log: status 503"},
-		{"timeout", hang(""), nil, "504 OpenVidu timed out: try again, or check OPENVIDU_URL", "status=504 duration=(20|10)s "},
+		{"timeout", hang(""), nil, "504 OpenVidu timed out: try again, or check OPENVIDU_URL", "status=504 duration=20s "},
 		{"panic", nil, roundTripper(func(*http.Request) (*http.Response, error) {
 			time.Sleep(15 * time.Second)
 			panic("a bug")
-		}), "500 internal server error: see this server's log", `status=500 .* error=".*: panic: a bug\\ngoroutine .*openvidu.go:`},
+		}), "500 internal server error: see this server's log", "status=500 .* error=.*: panic in a shared call"},
 	} {
 		simulate(t, tt.openvidu, func(t *testing.T, s *testServer) {
 			if tt.transport != nil {
 				s.ov.client.Transport = tt.transport
 			}
-			got := make(chan string)
-			for range 2 {
-				go func() { got <- s.post(t, sessions, sessionA) }()
+			got := []chan string{make(chan string), make(chan string)}
+			for _, c := range got {
+				go func() { c <- s.post(t, sessions, sessionA) }()
 				time.Sleep(10 * time.Second)
 			}
-			check(t, tt.name, <-got, plainText(tt.want))
-			check(t, tt.name, <-got, plainText(tt.want))
-			check(t, tt.name+": calls that are remembered", len(s.ov.calls), 0)
-			if n := len(regexp.MustCompile("level=ERROR .*"+tt.wantLog).FindAllString(s.log.String(), -1)); n != 2 {
-				t.Errorf("%s: got %d such lines, want 2 of %s in\n%s", tt.name, n, tt.wantLog, s.log)
+			first, lines := plainText(tt.want), 2
+			if tt.name == "panic" { // net/http closes the connection of the request that makes the call
+				first, lines = "unexpected EOF", 1
+			}
+			check(t, tt.name, <-got[0], first)
+			check(t, tt.name, <-got[1], plainText(tt.want))
+			if n := len(regexp.MustCompile("level=ERROR .*"+tt.wantLog).FindAllString(s.log.String(), -1)); n != lines {
+				t.Errorf("%s: got %d such lines, want %d of %s in\n%s", tt.name, n, lines, tt.wantLog, s.log)
 			}
 		})
 	}

@@ -15,7 +15,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,10 +71,8 @@ type openVidu struct {
 	api     string // base URL of the REST API, ending in /openvidu/api
 	secret  string
 	client  *http.Client
-	timeout time.Duration // of a call, from connecting to the end of the response
-
-	mu    sync.Mutex
-	calls map[string]*sharedCall // in flight, by their properties; protected by mu
+	timeout time.Duration // how long a client waits for OpenVidu
+	calls   sync.Map      // from properties to the *sharedCall in flight
 }
 
 // newOpenVidu returns a client for the OpenVidu at base, a URL without user information, query, fragment or /openvidu/api.
@@ -85,7 +82,6 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	return &openVidu{
 		api:     base.JoinPath("openvidu/api").String(),
 		secret:  secret,
-		calls:   map[string]*sharedCall{},
 		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
 		client: &http.Client{
 			Jar: jar, // up to 2.31, the session cookie spares OpenVidu a 70 ms check of the secret
@@ -106,74 +102,56 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	}
 }
 
-// createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the same
-// customSessionId is already open, it returns that ID. Concurrent calls with a customSessionId and identical properties share one
-// call to OpenVidu.
+// createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the
+// same customSessionId is already open, createSession returns that ID. Concurrent requests with a customSessionId and
+// identical properties share one request to OpenVidu.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
+	defer cancel()
 	customID, err := customSessionID(properties)
 	if err != nil {
 		return "", err
 	}
-	if customID == "" { // a session of its own
+	if customID == "" { // a new session for each request
 		return ov.postSession(ctx, properties, customID)
 	}
 	return ov.shareSession(ctx, properties, customID)
 }
 
-// sharedCall is a call to OpenVidu whose result several clients wait for. When many people join a session at the same moment,
-// their requests for it are identical, and OpenVidu 2.32 spends 70 ms of processor time on each.
+// sharedCall is a call of postSession whose result other requests wait for.
 type sharedCall struct {
-	done    chan struct{} // closed when id and err are set
-	id      string
-	err     error
-	cancel  context.CancelFunc
-	waiting int // clients; protected by openVidu.mu
+	done chan struct{} // closed when the call has ended, with id or err set
+	id   string
+	err  error
 }
 
-// shareSession returns the result of postSession, or of a call with the same properties that is in flight. The call
-// is cancelled when the contexts of all who wait for it are done.
+// shareSession calls postSession unless a call with identical properties is in flight. Then it waits for that call's
+// result. A call has the context of the request that makes it. If that request's client disconnects or its time is
+// up, one of those who wait makes the call again.
+//
+// When many people join a session at the same moment, this spares OpenVidu half of its work.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
-	ov.mu.Lock()
-	call := ov.calls[key]
-	if call == nil || call.waiting == 0 { // a call that nobody waits for is cancelled, but may not have ended
-		callCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it goes on if this client disconnects
-		call = &sharedCall{cancel: cancel, done: make(chan struct{})}
-		ov.calls[key] = call
-		go func() {
-			defer ov.endShared(key, call)
-			call.id, call.err = ov.postSession(callCtx, properties, customID)
-		}()
-	}
-	call.waiting++
-	ov.mu.Unlock()
-
-	select {
-	case <-call.done:
-		return call.id, call.err
-	case <-ctx.Done():
-		ov.mu.Lock()
-		defer ov.mu.Unlock()
-		if call.waiting--; call.waiting == 0 {
-			call.cancel()
+	call := &sharedCall{done: make(chan struct{}), err: fmt.Errorf("%w: panic in a shared call", errInternal)}
+	for {
+		inFlight, found := ov.calls.LoadOrStore(key, call)
+		if !found {
+			break
 		}
-		return "", errDisconnected
+		other := inFlight.(*sharedCall)
+		select {
+		case <-ctx.Done():
+			return "", contextError(ctx)
+		case <-other.done:
+		}
+		if !errors.Is(other.err, errDisconnected) && !errors.Is(other.err, errTimeout) {
+			return other.id, other.err
+		}
 	}
-}
-
-// endShared passes the result of call to those who wait for it. Nothing is remembered: the next call with the key is a new one.
-// endShared has to be deferred, because it recovers from a panic that would otherwise end the program.
-func (ov *openVidu) endShared(key string, call *sharedCall) {
-	if p := recover(); p != nil {
-		call.err = fmt.Errorf("%w: panic: %v\n%s", errInternal, p, debug.Stack())
-	}
-	call.cancel()
-	ov.mu.Lock()
-	defer ov.mu.Unlock()
-	if ov.calls[key] == call { // if not, a new call has replaced this one, which was cancelled
-		delete(ov.calls, key)
-	}
-	close(call.done)
+	defer close(call.done)
+	defer ov.calls.Delete(key) // before close, so that those who wait don't find this call again
+	call.id, call.err = ov.postSession(ctx, properties, customID)
+	return call.id, call.err
 }
 
 // postSession creates a session with one call to OpenVidu and returns the session's ID. A 409 means that a session with customID
@@ -350,10 +328,8 @@ func badRequest(body []byte) error {
 func transportError(ctx context.Context, err error, responding bool) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
-	case ctx.Err() == context.DeadlineExceeded:
-		return errTimeout
 	case ctx.Err() != nil:
-		return errDisconnected
+		return contextError(ctx)
 	// err is left out because it may quote the response, which may contain the session cookie.
 	case responding:
 		return fmt.Errorf("%w: invalid or incomplete", errUnexpected)
@@ -364,4 +340,12 @@ func transportError(ctx context.Context, err error, responding bool) error {
 	default:
 		return fmt.Errorf("%w: %w", errUnreachable, err)
 	}
+}
+
+// contextError returns the error for a request whose ctx is done.
+func contextError(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errTimeout
+	}
+	return errDisconnected
 }
