@@ -138,13 +138,13 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener, logg
 }
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout covers a slow body
-// (ReadTimeout) and a call to OpenVidu (20 s), and leaves 10 s for the response.
+// (ReadTimeout) and OpenVidu (maxWait), and leaves 10 s for the response.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      40 * time.Second,
+		WriteTimeout:      50 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

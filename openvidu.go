@@ -22,9 +22,16 @@ import (
 )
 
 const (
-	maxResponse    = 1 << 20 // bytes of a response from OpenVidu
-	maxConnections = 128     // to OpenVidu, whose Tomcat slows down with more connections than it can serve
-	maxSessionID   = 1000    // bytes; Tomcat rejects more than 8 KiB of path and headers
+	// maxWait limits how long a client waits for OpenVidu. OpenVidu itself waits up to 15 s for a session with the
+	// same ID that is still closing (closingLock in SessionManager.java, v2.31.0).
+	maxWait = 30 * time.Second
+
+	// maxConnections limits the requests to OpenVidu at a time. The others wait for their turn, first come, first
+	// served. With more at a time, all of them slow down, and OpenVidu creates no more tokens per second.
+	maxConnections = 32
+
+	maxResponse  = 1 << 20 // bytes of a response's body
+	maxSessionID = 1000    // bytes; a path with the ID has to fit into Tomcat's 8 KiB for a head (maxHttpHeaderSize)
 )
 
 // httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
@@ -68,11 +75,10 @@ var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
 // httpError.
 type openVidu struct {
-	api     string // base URL of the REST API, ending in /openvidu/api
-	secret  string
-	client  *http.Client
-	timeout time.Duration // how long a client waits for OpenVidu
-	calls   sync.Map      // from properties to the *sharedCall in flight
+	api    string // base URL of the REST API, ending in /openvidu/api
+	secret string
+	client *http.Client
+	calls  sync.Map // from properties to the *sharedCall in flight
 }
 
 // newOpenVidu returns a client for the OpenVidu at base, a URL without user information, query, fragment or /openvidu/api.
@@ -80,9 +86,8 @@ type openVidu struct {
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
-		api:     base.JoinPath("openvidu/api").String(),
-		secret:  secret,
-		timeout: 20 * time.Second, // OpenVidu takes up to 15 s if a session with the same ID is still closing
+		api:    base.JoinPath("openvidu/api").String(),
+		secret: secret,
 		client: &http.Client{
 			Jar: jar, // up to 2.31, the session cookie spares OpenVidu a 70 ms check of the secret
 			Transport: &http.Transport{
@@ -106,7 +111,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 // same customSessionId is already open, createSession returns that ID. Concurrent requests with a customSessionId and
 // identical properties share one request to OpenVidu.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	customID, err := customSessionID(properties)
 	if err != nil {
@@ -197,6 +202,8 @@ func customSessionID(properties []byte) (string, error) {
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token.
 // IP cameras have no token, so it returns "" for them.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
 	// No session has such an ID. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
 	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
 		return "", errSessionNotFound
@@ -225,6 +232,8 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 // check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws and https for wss.
 // It makes the cheapest call that checks OPENVIDU_URL, the certificate and the secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
 	resp, err := ov.send(ctx, http.MethodGet, "/config", nil)
 	if err != nil {
 		return "", "", err
@@ -251,8 +260,6 @@ type response struct {
 // send sends a request to the API and returns the response, whatever its status. It returns an error if there is no
 // complete response of at most maxResponse.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
-	ctx, cancel := context.WithTimeout(ctx, ov.timeout)
-	defer cancel()
 	var responding atomic.Bool // whether the first byte of the response has arrived: see transportError
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { responding.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
