@@ -128,7 +128,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 		}
 		attrs := []slog.Attr{
 			slog.String("method", r.Method),
-			slog.String("path", withoutSecrets(r.URL.Path)),
+			slog.String("path", r.URL.Path),
 			slog.Int("status", recorder.status),
 			slog.Duration("duration", time.Since(start)),
 		}
@@ -156,20 +156,7 @@ type logAttrsKey struct{}
 // addLogAttr adds an attribute to the log line of r, which must have passed through logRequests.
 func addLogAttr(r *http.Request, name, value string) {
 	attrs := r.Context().Value(logAttrsKey{}).(*[]slog.Attr)
-	*attrs = append(*attrs, slog.String(name, withoutSecrets(value)))
-}
-
-var (
-	tokenPattern       = regexp.MustCompile(`tok_\w*`)
-	credentialsPattern = regexp.MustCompile(`(?s):/.*@`) // with one slash, because the ServeMux replaces // in a path
-)
-
-// withoutSecrets returns text, for the log, without tokens and without credentials in URLs. Clients may send them in a path,
-// in the Origin header, or in a property that OpenVidu's message quotes.
-func withoutSecrets(text string) string {
-	// One pattern with both alternatives would take quadratic time: for every token, it would look for an @ up to the end.
-	text = tokenPattern.ReplaceAllString(text, "[removed]")
-	return credentialsPattern.ReplaceAllString(text, ":/[removed]@")
+	*attrs = append(*attrs, slog.String(name, value))
 }
 
 // discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx

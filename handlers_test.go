@@ -590,46 +590,6 @@ func TestSlowDownload(t *testing.T) {
 	}
 }
 
-// The log never contains a token or the credentials in a URL that a client sends in a path, an origin or a property.
-func TestSecretsInRequests(t *testing.T) {
-	const illegal = `{"error":"Bad Request","message":"Illegal character in authority: rtsp://user:hidden /@a@camera tok_JVdW1bGdeuMy0dM1"}`
-	s := start(t, respond(400, illegal), "CORS_ALLOWED_ORIGINS=https://a")
-	for _, path := range []string{sessions, "/tok_JVdW1bGdeuMy0dM1", "/api/sessions/wss:%2F%2Flocalhost:4443%3FsessionId=A&token=tok_JVdW1bGdeuMy0dM1/connections",
-		"/https:%2F%2Fuser:hidden%0A@host", "/https://user:hidden@host", "/https:/user:hidden@host",
-		"/api/sessions/me@example.com/connections"} {
-		s.send(t, request("POST", path, "", "Origin: https://user:hidden@host"))
-	}
-	s.checkLog(t, `level=INFO msg=request method=POST path=/api/sessions status=400 origin_not_allowed=https:/[removed]@host `+
-		`error="Illegal character in authority: rtsp:/[removed]@camera [removed]"
-level=INFO msg=request method=POST path=/[removed] status=404 origin_not_allowed=https:/[removed]@host
-level=INFO msg=request method=POST path="/api/sessions/wss://localhost:4443?sessionId=A&token=[removed]/connections" status=404 `+
-		`origin_not_allowed=https:/[removed]@host error="session not found: create it first with POST /api/sessions"
-level=INFO msg=request method=POST path=/https:/[removed]@host status=404 origin_not_allowed=https:/[removed]@host
-level=INFO msg=request method=POST path=/https:/[removed]@host status=307 origin_not_allowed=https:/[removed]@host
-level=INFO msg=request method=POST path=/https:/[removed]@host status=404 origin_not_allowed=https:/[removed]@host
-level=INFO msg=request method=POST path=/api/sessions/me@example.com/connections status=404 `+
-		`origin_not_allowed=https:/[removed]@host error="session not found: create it first with POST /api/sessions"
-`)
-}
-
-// The largest requests don't keep this server busy, whatever text they repeat: send gives up after 10 s.
-func TestLinearTime(t *testing.T) {
-	s := start(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		message, _ := json.Marshal(map[string]string{"error": "Bad Request", "message": string(body)})
-		respond(400, string(message))(w, r)
-	}, "CORS_ALLOWED_ORIGINS=https://a")
-	for _, text := range []string{"tok_", "/tok_", "/", ":/", "://", "@", "://@", "[", "{", `\"`, ".", "../"} {
-		long := strings.Repeat(text, 6000/len(text))
-		got := s.send(t, request("POST", sessions, `{"a":"`+strings.Repeat(text, 100_000/len(text))+`"}`, "Origin: "+long))
-		check(t, "response to a body of many "+text, got[:3], "400")
-		got = s.send(t, request("PUT", "/"+long, ""))
-		if !strings.HasPrefix(got, "404") && !strings.HasPrefix(got, "307") {
-			t.Errorf("response to a path of many %s: got %.100s, want 404 or 307", text, got)
-		}
-	}
-}
-
 func TestSettings(t *testing.T) {
 	type input struct{ env, dotenv string } // lines NAME=value
 	for _, tt := range []struct {
@@ -1056,31 +1016,6 @@ func TestProxy(t *testing.T) {
 	p.waitFor(t, `error="cannot reach OpenVidu: .*: proxyconnect tcp: dial tcp: address 99999: invalid port"`)
 }
 
-// No part of an unsolicited response, which net/http prints with the standard logger, reaches the log.
-func TestUnsolicitedResponse(t *testing.T) {
-	ready, closed := make(chan bool), make(chan bool)
-	f := startFake(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/openvidu/api/config" {
-			respondToAll(w, r)
-			return
-		}
-		c, _, _ := w.(http.Hijacker).Hijack()
-		defer c.Close()
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(configResponse), configResponse)
-		<-ready
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nSet-Cookie: %s\r\n\r\n", cookie)
-		io.Copy(io.Discard, c) // until the program closes the connection, after it has printed
-		close(closed)
-	})
-	p := startProcess(t, "OPENVIDU_URL="+f.URL)
-	p.waitFor(t, "OpenVidu is ready")
-	close(ready)
-	receive(t, "end of the connection", closed)
-	check(t, "response", p.post(t, sessions, ""), plainText("200 SessionA"))
-	p.waitFor(t, "msg=request .*")
-	check(t, "lines in the log", strings.Count(p.log.lines(), "\n"), 3) // listening, ready, request; and startProcess checks for cookies
-}
-
 // OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a reason only if it has changed.
 func TestStartUpCheck(t *testing.T) {
 	responses := []http.HandlerFunc{respond(503, ""), respond(500, htmlResponse), respond(200, "<"), respond(200, "{}"), respond(403, ""), respond(401, ""), respond(503, ""),
@@ -1309,12 +1244,12 @@ func TestClientDisconnects(t *testing.T) {
 }
 
 // Whatever a client sends, OpenVidu gets either no request or a valid one for a session or a connection. The client gets no 5xx
-// (except 501 and 505, which are net/http's), and the log shows no token.
+// (except 501 and 505, which are net/http's).
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{sessions, connections, "/api/sessions/%2e%2e/connections", "/api/sessions/a%2F..%2Fb/connections", "//api/sessions",
-		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2", "/to%6b_a/tok_tok_a", "/%0atok_%0a"} {
+		"/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2"} {
 		for _, body := range []string{"", "null", "{}", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`, "{\"\xff\":1}",
-			`{"role":"tok_a"}`} {
+			`{"role":"BOSS"}`} {
 			f.Add(path, body)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
 	"log/slog"
 	"maps"
 	"net"
@@ -41,8 +40,6 @@ func main() {
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
 	// If the program that reads the log ends, as tee does on Ctrl+C, keep running and finish the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
-	// Discard what net/http's Transport prints: unsolicited responses, which may contain a cookie or a token.
-	log.SetOutput(io.Discard)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
