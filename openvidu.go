@@ -12,12 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptrace"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -169,10 +167,13 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	if resp.status == http.StatusConflict && customID != "" {
 		return customID, nil
 	}
+	if resp.status != http.StatusOK {
+		return "", resp.failure()
+	}
 	var session struct {
 		ID string `json:"id"`
 	}
-	if err := resp.decode(&session); err != nil {
+	if err := resp.parse(&session); err != nil {
 		return "", err
 	}
 	if session.ID == "" {
@@ -212,15 +213,18 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if err != nil {
 		return "", err
 	}
-	// OpenVidu's own 404 has no body. A 404 with a body means that OPENVIDU_URL has the wrong path: see decode.
+	// OpenVidu's own 404 has no body. A 404 with a body means that OPENVIDU_URL has the wrong path.
 	if resp.status == http.StatusNotFound && len(resp.body) == 0 {
 		return "", errSessionNotFound
+	}
+	if resp.status != http.StatusOK {
+		return "", resp.failure()
 	}
 	var connection struct {
 		Token string `json:"token"`
 		Type  string `json:"type"`
 	}
-	if err := resp.decode(&connection); err != nil {
+	if err := resp.parse(&connection); err != nil {
 		return "", err
 	}
 	if connection.Token == "" && connection.Type != "IPCAM" {
@@ -238,11 +242,14 @@ func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err e
 	if err != nil {
 		return "", "", err
 	}
+	if resp.status != http.StatusOK {
+		return "", "", resp.failure()
+	}
 	var info struct {
 		Version   string `json:"VERSION"`
 		PublicURL string `json:"OPENVIDU_PUBLICURL"`
 	}
-	if err := resp.decode(&info); err != nil {
+	if err := resp.parse(&info); err != nil {
 		return "", "", err
 	}
 	if info.Version == "" {
@@ -251,95 +258,50 @@ func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err e
 	return info.Version, info.PublicURL, nil
 }
 
-// response is a response from OpenVidu.
+// response is OpenVidu's response to a request: its status and its body, which send has read.
 type response struct {
 	status int
-	body   []byte // of a 200, 400 or 404
+	body   []byte
 }
 
-// send sends a request to the API and returns the response, whatever its status. It returns an error if there is no
-// complete response of at most maxResponse.
+// send sends a request to the API and returns the response, whatever its status. It returns an error if the response
+// is missing, incomplete or larger than maxResponse.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
-	var responding atomic.Bool // whether the first byte of the response has arrived: see transportError
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { responding.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errInternal, err)
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
-	httpResp, err := ov.client.Do(req)
+	resp, err := ov.client.Do(req)
 	if err != nil {
-		return nil, transportError(ctx, err, responding.Load())
+		return nil, noResponse(ctx, err)
 	}
-	defer httpResp.Body.Close()
+	defer resp.Body.Close()
 
-	resp := &response{status: httpResp.StatusCode}
-	if resp.status != http.StatusOK && resp.status != http.StatusBadRequest && resp.status != http.StatusNotFound {
-		// The body says no more than the status, and a 101's never ends. A 409 has none, so the connection is reused.
-		return resp, nil
+	if resp.StatusCode == http.StatusSwitchingProtocols { // its body is the connection, which ctx doesn't close
+		return nil, fmt.Errorf("%w: status 101", errUnexpected)
 	}
-	resp.body, err = io.ReadAll(io.LimitReader(httpResp.Body, maxResponse+1))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	if err != nil && ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
 	if err != nil {
-		return nil, transportError(ctx, err, true)
+		return nil, fmt.Errorf("%w: %w", errUnexpected, err)
 	}
-	if len(resp.body) > maxResponse {
+	if len(text) > maxResponse {
 		return nil, fmt.Errorf("%w: larger than 1 MiB", errUnexpected)
 	}
-	return resp, nil
+	return &response{resp.StatusCode, text}, nil
 }
 
-// decode parses the JSON object of a response with status 200 into v. For any other status, it returns an error, so the caller
-// first handles the statuses that it expects.
-func (r *response) decode(v any) error {
-	switch {
-	case r.status == http.StatusOK:
-		if json.Unmarshal(r.body, v) != nil { // whose error may quote the response
-			return fmt.Errorf("%w: not the expected JSON", errUnexpected)
-		}
-		return nil
-	case r.status == http.StatusBadRequest:
-		return badRequest(r.body)
-	// OPENVIDU_URL has the wrong path, or redirects, usually to HTTPS.
-	case r.status == http.StatusNotFound, r.status/100 == 3:
-		return fmt.Errorf("%w: status %d", errNoAPI, r.status)
-	case r.status == http.StatusUnauthorized:
-		return errCredentials
-	// OpenVidu 2.32 responds 403 to the wrong path. OpenVidu's nginx responds 403 to an address that isn't allowed. A wrong
-	// secret never causes a 403.
-	case r.status == http.StatusForbidden:
-		return errForbidden
-	case r.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", errFailed, r.status)
-	default:
-		return fmt.Errorf("%w: status %d", errUnexpected, r.status)
-	}
-}
-
-// badRequest returns the error for a response with status 400 and the given body. Every 400 of OpenVidu's API has an error field,
-// and most have a message. A 400 of an HTTPS port, Tomcat or a proxy has neither.
-func badRequest(body []byte) error {
-	var reason struct {
-		Message string `json:"message"`
-		Error   string `json:"error"`
-	}
-	if json.Unmarshal(body, &reason) != nil || reason.Error == "" {
-		return fmt.Errorf("%w: status 400", errNoAPI)
-	}
-	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
-	return httpError{http.StatusBadRequest, oneLine}
-}
-
-// transportError returns the error for err, which ended a call with the given ctx before the whole response arrived. responding
-// reports whether a part of the response had arrived.
-func transportError(ctx context.Context, err error, responding bool) error {
+// noResponse returns the error for err, which ended a request with the given ctx before the head of a response had
+// arrived.
+func noResponse(ctx context.Context, err error) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case ctx.Err() != nil:
 		return contextError(ctx)
-	// err is left out because it may quote the response, which may contain the session cookie.
-	case responding:
-		return fmt.Errorf("%w: invalid or incomplete", errUnexpected)
 	case isCertificate:
 		return fmt.Errorf("%w: %w", errCertificate, err)
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -355,4 +317,47 @@ func contextError(ctx context.Context) error {
 		return errTimeout
 	}
 	return errDisconnected
+}
+
+// parse stores the JSON object in the body in v.
+func (r *response) parse(v any) error {
+	if err := json.Unmarshal(r.body, v); err != nil {
+		return fmt.Errorf("%w: %w", errUnexpected, err)
+	}
+	return nil
+}
+
+// failure returns the error that the status means, unless it is 200 or one that the caller expects.
+func (r *response) failure() error {
+	switch {
+	case r.status == http.StatusBadRequest:
+		return badRequest(r.body)
+	// OPENVIDU_URL has the wrong path, or redirects, usually to HTTPS.
+	case r.status == http.StatusNotFound, r.status/100 == 3:
+		return fmt.Errorf("%w: status %d", errNoAPI, r.status)
+	case r.status == http.StatusUnauthorized:
+		return errCredentials
+	// OpenVidu 2.32 responds 403 to the wrong path. OpenVidu's nginx responds 403 to an address that isn't allowed. A
+	// wrong secret never causes a 403.
+	case r.status == http.StatusForbidden:
+		return errForbidden
+	case r.status >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: status %d", errFailed, r.status)
+	default:
+		return fmt.Errorf("%w: status %d", errUnexpected, r.status)
+	}
+}
+
+// badRequest returns the error for a response with status 400 and the given body. Every 400 of OpenVidu's API has an
+// error field, and most have a message. A 400 of an HTTPS port, Tomcat or a proxy has neither.
+func badRequest(body []byte) error {
+	var reason struct {
+		Message string `json:"message"`
+		Error   string `json:"error"`
+	}
+	if json.Unmarshal(body, &reason) != nil || reason.Error == "" {
+		return fmt.Errorf("%w: status 400", errNoAPI)
+	}
+	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
+	return httpError{http.StatusBadRequest, oneLine}
 }
