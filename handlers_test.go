@@ -93,6 +93,8 @@ func TestAPI(t *testing.T) {
 		{"unknown session", connections, "", respond(404, ""), "404 session not found: create it first with POST /api/sessions", ""},
 		{"invalid property", connections, `{"role":"BOSS"}`, respond(400, invalidResponse), "400 Parameter role BOSS is not defined", ""},
 		{"OpenVidu's message has two lines", connections, "", respond(400, `{"error":"Bad Request","message":"one\r\n\ttwo"}`), "400 one two", ""},
+		{"OpenVidu's message is longer than 300 characters", connections, "", respond(400, `{"error":"Bad Request","message":"too long: `+strings.Repeat("é", 291)+`"}`),
+			"400 too long: " + strings.Repeat("é", 290), ""},
 		{"OpenVidu's 400 has no message", sessions, "", respond(400, malformedResponse), "400 Bad Request", ""},
 		{"malformed JSON", sessions, "{bad", nil, "400 request body must be a JSON object", ""},
 		{"JSON array", sessions, "[{}]", nil, "400 request body must be a JSON object", ""},

@@ -359,5 +359,5 @@ func badRequest(body []byte) error {
 		return fmt.Errorf("%w: status 400", errNoAPI)
 	}
 	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
-	return httpError{http.StatusBadRequest, oneLine}
+	return httpError{http.StatusBadRequest, fmt.Sprintf("%.300s", oneLine)} // it can quote a property of 100 KiB
 }
