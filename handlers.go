@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -207,31 +205,41 @@ func isSameOrigin(r *http.Request) bool {
 	return host == r.Host
 }
 
-// hiddenPattern matches paths with a name that starts with a dot, such as .env, .git and .. itself. It also matches the short names
-// by which Windows finds such files, such as ENV~1, even if a dot or a space follows, which Windows ignores.
-var hiddenPattern = regexp.MustCompile(`[/\\]\.|~[0-9]+([. /\\]|$)`)
-
-// newFileHandler returns the handler for a frontend's files in dir, with index.html for a directory and a redirect to its path with
-// a slash. It responds 404 to all other paths, and 405 to methods other than GET and HEAD. http.FileServerFS would list directories.
+// newFileHandler returns the handler for a frontend's files in dir. It serves index.html for a path that ends in a
+// slash, redirects the path of a directory to the same path with a slash, and responds 404 to all other paths, and
+// 405 to methods other than GET and HEAD. http.FileServerFS would list directories.
 func newFileHandler(dir string) http.Handler {
 	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // a browser asks whether the file has changed
 		path := r.URL.Path
-		if strings.HasSuffix(path, "/") {
-			path += "index.html"
-		} else if index, _, err := openPublic(dir, path+"/index.html"); err == nil {
-			index.Close()
-			directory := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
-			http.Redirect(w, r, directory.String(), http.StatusMovedPermanently)
+		// Names that start with a dot, such as .env and .git, are hidden. The backslash separates names on Windows.
+		if strings.Contains(path, "/.") || strings.Contains(path, `\.`) {
+			http.NotFound(w, r)
 			return
 		}
-		file, info, err := openPublic(dir, path)
+		if strings.HasSuffix(path, "/") {
+			path += "index.html"
+		}
+		// The directory is opened for every request because a build may replace it.
+		file, err := os.OpenInRoot(dir, strings.TrimPrefix(path, "/"))
 		if err != nil {
+			addLogAttr(r, "error", err.Error())
 			http.NotFound(w, r)
 			return
 		}
 		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			addLogAttr(r, "error", err.Error())
+			http.NotFound(w, r)
+			return
+		}
+		if info.IsDir() {
+			withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
+			http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
+			return
+		}
 		// Last-Modified misses a rollback to an older file, and a change within a second.
 		w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 		// WriteTimeout is too short for a large file on a slow network.
@@ -239,31 +247,4 @@ func newFileHandler(dir string) http.Handler {
 		http.ServeContent(w, r, path, info.ModTime(), file)
 	})
 	return mux
-}
-
-// openPublic opens the file at path in dir if it is public: a regular file that hiddenPattern doesn't match and that isn't
-// reached by a symbolic link to the outside of dir.
-func openPublic(dir, path string) (*os.File, fs.FileInfo, error) {
-	if hiddenPattern.MatchString(path) {
-		return nil, nil, fs.ErrNotExist
-	}
-	root, err := os.OpenRoot(dir) // every time, because a build may replace the directory
-	if err != nil {
-		return nil, nil, err
-	}
-	defer root.Close()
-	name := strings.TrimPrefix(path, "/")
-	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() { // opening a named pipe would block
-		return nil, nil, fs.ErrNotExist
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, nil, err
-	}
-	return file, info, nil
 }
