@@ -308,8 +308,8 @@ func readDotenv(dir fs.FS) (string, error) {
 
 var assignmentPattern = regexp.MustCompile(`^(?:export\s+)?([\w.-]+)\s*=(.*)$`)
 
-// parseAssignment returns the name and the value in a line NAME=VALUE of a .env file, or two empty strings for an empty line or a
-// comment. Its error doesn't contain the line, which may be secret.
+// parseAssignment returns the name and the value in a line NAME=VALUE of a .env file, or two empty strings for an
+// empty line or a comment. Its error doesn't contain the line, which may be secret.
 func parseAssignment(line string) (name, value string, err error) {
 	line = strings.TrimSpace(line)
 	if line == "" || strings.HasPrefix(line, "#") {
@@ -319,29 +319,27 @@ func parseAssignment(line string) (name, value string, err error) {
 	if match == nil {
 		return "", "", errors.New("must be NAME=VALUE")
 	}
-	value, err = unquote(match[2])
+	value, err = parseValue(match[2])
 	if err != nil {
 		return "", "", err
 	}
 	return match[1], value, nil
 }
 
-var commentPattern = regexp.MustCompile(`\s#.*`)
+var (
+	quotedPattern  = regexp.MustCompile(`^\s*(?:"([^"]*)"|'([^']*)')\s*(?:#.*)?$`)
+	commentPattern = regexp.MustCompile(`\s#.*`)
+)
 
-// unquote removes surrounding white space, quotes and a trailing comment from text. Quoted text is literal. In unquoted text,
-// # after white space starts a comment.
-func unquote(text string) (string, error) {
-	trimmed := strings.TrimSpace(text)
-	if !strings.HasPrefix(trimmed, `"`) && !strings.HasPrefix(trimmed, "'") {
-		return strings.TrimSpace(commentPattern.ReplaceAllString(text, "")), nil // text, because " # comment" has no value
+// parseValue returns the value in text, which follows the = of an assignment. Quoted text is literal. Unquoted text
+// ends before white space with a # after it, which starts a comment.
+func parseValue(text string) (string, error) {
+	if match := quotedPattern.FindStringSubmatch(text); match != nil {
+		return match[1] + match[2], nil // the text between double or single quotes
 	}
-	quote := trimmed[:1]
-	value, rest, closed := strings.Cut(trimmed[1:], quote)
-	if !closed {
-		return "", errors.New("the quote at the start of the value is never closed")
-	}
-	if rest = strings.TrimSpace(rest); rest != "" && !strings.HasPrefix(rest, "#") {
-		return "", errors.New("text follows the closing quote: quote the value with a character that it doesn't contain")
+	value := strings.TrimSpace(commentPattern.ReplaceAllString(text, ""))
+	if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
+		return "", errors.New("invalid quoting: put the value in single or double quotes that it doesn't contain")
 	}
 	return value, nil
 }
