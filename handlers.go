@@ -31,18 +31,18 @@ var (
 	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
 )
 
-// newHandler returns the handler for everything: the API, the frontend's files in staticDir unless it is "", CORS, and a log line
-// for every request. Pages from the given origins may read the responses; "*" means any origin.
-func newHandler(ov *openVidu, staticDir string, origins []string, logger *slog.Logger) http.Handler {
-	handler := newAPI(ov)
+// newHandler returns the handler for everything: api under /api/, the frontend's files in staticDir unless it is "",
+// CORS, and a log line for every request. Pages from the given origins may read the responses; "*" means any origin.
+func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
+	handler := api
 	if staticDir != "" {
 		mux := http.NewServeMux()
-		mux.Handle("/api/", handler)
+		mux.Handle("/api/", api)
 		mux.Handle("/", newFileHandler(staticDir))
 		handler = mux
 	}
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay closing the
-	// connection after an oversized body, so that the response arrives.
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay
+	// closing the connection after an oversized body, so that the response arrives.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
 }
 

@@ -1640,7 +1640,7 @@ func (s *testServer) serve(t testing.TB, listener net.Listener, settings []strin
 	s.stop = stop
 	served := make(chan bool)
 	go func() {
-		s.result <- serve(ctx, newServer(newHandler(s.ov, cfg.staticDir, cfg.origins, logger), logger), listener, logger)
+		s.result <- serve(ctx, cfg, newAPI(s.ov), listener, logger)
 		close(served)
 	}()
 	t.Cleanup(func() {

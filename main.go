@@ -81,8 +81,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	}
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
 	go waitForOpenVidu(ctx, ov, logger)
-	handler := newHandler(ov, cfg.staticDir, cfg.origins, logger)
-	return serve(ctx, newServer(handler, logger), listener, logger)
+	return serve(ctx, cfg, newAPI(ov), listener, logger)
 }
 
 // waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs each new reason why
@@ -114,9 +113,11 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	}
 }
 
-// serve serves until ctx is done, and then finishes the requests in flight. It returns an error if the listener fails, or if
-// the requests in flight take longer than WriteTimeout, as only a download can: newFileHandler extends its deadline.
-func serve(ctx context.Context, server *http.Server, listener net.Listener, logger *slog.Logger) error {
+// serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
+// It returns an error if the listener fails, or if the requests in flight take longer than WriteTimeout. Only
+// downloads can, because newFileHandler gives them more time.
+func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
+	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
