@@ -616,7 +616,7 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%q: got %v, want no error", in, err)
 				continue
 			}
-			got := fmt.Sprint(cfg.port, " ", cfg.openviduURL, " ", cfg.secret, " (", cfg.sources["OPENVIDU_SECRET"], ") ", cfg.tlsSkipVerify, " ", cfg.origins, " ", cfg.unknown)
+			got := fmt.Sprint(cfg.port, " ", cfg.openviduURL, " ", cfg.secret, " (", cfg.secretSource, ") ", cfg.tlsSkipVerify, " ", cfg.origins, " ", cfg.unknown)
 			check(t, fmt.Sprintf("%q", in), got, tt.want)
 		}
 	}
@@ -752,7 +752,7 @@ func TestDocumentedSettings(t *testing.T) {
 	if err != nil {
 		t.Fatalf(".env.example: got %v, want no error", err)
 	}
-	got.sources = defaults.sources
+	got.secretSource = defaults.secretSource
 	check(t, "settings of .env.example", got, defaults)
 }
 

@@ -69,7 +69,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	logger.Info("listening",
 		"address", listener.Addr().String(),
 		"OPENVIDU_URL", cfg.openviduURL.String(),
-		"OPENVIDU_SECRET", "("+cfg.sources["OPENVIDU_SECRET"]+")",
+		"OPENVIDU_SECRET", "("+cfg.secretSource+")",
 		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
 		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","),
 		"STATIC_DIR", cfg.staticDir)
@@ -149,16 +149,15 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// config contains the values of the settings.
 type config struct {
 	port          string
 	openviduURL   *url.URL // without user information, query, fragment or /openvidu/api
 	secret        string
+	secretSource  string // "default", "from .env" or "from the environment"
 	tlsSkipVerify bool
-	origins       []string          // as browsers send them, or only "*"
-	staticDir     string            // "" for none
-	sources       map[string]string // of each setting: "default", "from .env" or "from the environment"
-	unknown       []string          // names in .env that aren't settings, sorted
+	origins       []string // as browsers send them, or only "*"
+	staticDir     string   // "" for none
+	unknown       []string // names in .env that aren't settings, sorted
 }
 
 // settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong with the
@@ -175,11 +174,15 @@ var settings = []struct {
 	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
 }
 
-// loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count as unset.
-// Its error lists everything that is wrong, one mistake per line, and never includes a value that may be secret.
+// loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
+// as unset. Its error lists everything that is wrong, one mistake per line, and never includes a value that may be
+// secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
+	var errs []error
 	text, err := readDotenv(dir)
-	errs := []error{err}          // Join ignores nil
+	if err != nil {
+		errs = append(errs, err)
+	}
 	dotenv := map[string]string{} // the last occurrence of a name counts
 	for i, line := range strings.Split(text, "\n") {
 		name, value, err := parseAssignment(line)
@@ -189,19 +192,22 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 			dotenv[name] = value
 		}
 	}
-	cfg := &config{sources: map[string]string{}}
+	cfg := &config{}
 	for _, s := range settings {
 		value, source := s.defaultValue, "default"
 		if v := dotenv[s.name]; v != "" {
 			value, source = v, "from .env"
 		}
-		if v := strings.TrimSpace(getenv(s.name)); v != "" { // Command Prompt adds spaces
+		// In Command Prompt, "set NAME=value && go run ." sets "value ", with a space.
+		if v := strings.TrimSpace(getenv(s.name)); v != "" {
 			value, source = v, "from the environment"
 		}
 		if err := s.parse(cfg, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s (%s): %w", s.name, source, err))
 		}
-		cfg.sources[s.name] = source
+		if s.name == "OPENVIDU_SECRET" {
+			cfg.secretSource = source
+		}
 		delete(dotenv, s.name)
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
