@@ -127,7 +127,7 @@ func TestThreeRequests(t *testing.T) {
 level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=400 error="Parameter role BOSS is not defined"
 level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=200
 `)
-	header := "Authorization: Basic " + basic + "\nContent-Length: %d\nContent-Type: application/json\n%sUser-Agent: Go-http-client/1.1\n\n"
+	header := "Accept-Encoding: gzip\nAuthorization: Basic " + basic + "\nContent-Length: %d\nContent-Type: application/json\n%sUser-Agent: Go-http-client/1.1\n\n"
 	check(t, "requests to OpenVidu", s.openvidu.received(),
 		"POST /a%2Fb/openvidu/api/sessions\n"+fmt.Sprintf(header, 30, "")+sessionA+"\n"+
 			"POST /a%2Fb/openvidu/api/sessions/SessionA/connection\n"+fmt.Sprintf(header, 15, "Cookie: "+cookie+"\n")+`{"role":"BOSS"}`+"\n"+
@@ -1754,7 +1754,7 @@ func call(path, body string) string {
 	if strings.HasSuffix(path, "/") {
 		path += "connection"
 	}
-	return fmt.Sprintf("POST %s\nAuthorization: Basic %s\nContent-Length: %d\nContent-Type: application/json\nUser-Agent: Go-http-client/1.1\n\n%s",
+	return fmt.Sprintf("POST %s\nAccept-Encoding: gzip\nAuthorization: Basic %s\nContent-Length: %d\nContent-Type: application/json\nUser-Agent: Go-http-client/1.1\n\n%s",
 		path, basic, len(body), body)
 }
 

@@ -96,7 +96,6 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				MaxConnsPerHost:        maxConnections,
 				MaxIdleConnsPerHost:    maxConnections,
 				IdleConnTimeout:        30 * time.Second, // less than Tomcat's 60 s: a POST on a connection that it has closed fails
-				DisableCompression:     true,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
 			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is wrong.
