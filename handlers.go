@@ -49,18 +49,20 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 // newAPI returns the handler for the frontend's API, which creates sessions and connections with ov.
 func newAPI(ov *openVidu) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("POST /api/sessions", handle(func(r *http.Request, properties []byte) (string, error) {
+	session := func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
-	}))
-	mux.Handle("POST /api/sessions/{sessionId}/connections", handle(func(r *http.Request, properties []byte) (string, error) {
+	}
+	connection := func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
-	}))
+	}
+	mux.Handle("POST /api/sessions", newCreateHandler(session))
+	mux.Handle("POST /api/sessions/{sessionId}/connections", newCreateHandler(connection))
 	return mux
 }
 
-// handle returns a handler that calls create with the properties in the request body and responds with the session ID or
-// token that create returns.
-func handle(create func(r *http.Request, properties []byte) (string, error)) http.Handler {
+// newCreateHandler returns a handler that calls create with the properties in the request body and responds with the
+// session ID or token that create returns.
+func newCreateHandler(create func(r *http.Request, properties []byte) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		properties, err := readProperties(r)
 		if err != nil {
@@ -78,8 +80,8 @@ func handle(create func(r *http.Request, properties []byte) (string, error)) htt
 	})
 }
 
-// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns {}
-// if the body is empty.
+// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns
+// {} if the body is empty.
 func readProperties(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -134,7 +136,6 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// statusRecorder is a ResponseWriter that records the status.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
@@ -157,12 +158,13 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains whatever next didn't read of the request body. net/http does so only if the connection stays open, but nginx
-// asks to close it by default. If unread data is left then, TCP resets the connection, and the response may be lost (RFC 9112,
-// section 9.6).
+// discardBody drains whatever next didn't read of the request body. It protects all clients behind an nginx, which by
+// default asks for the connection to be closed: net/http would close it without reading the rest, TCP would reset it,
+// and nginx could lose the response (RFC 9112, section 9.6) and take this server out of service for 10 s
+// (fail_timeout).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // middleware may replace it, as the README's example of a login does
+		body := r.Body // next may replace it, as the README's example of a login does
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
 			io.Copy(io.Discard, body) // at most maxBody
@@ -189,8 +191,9 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
+			// All of them, because a login can use any header.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
-			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum
+			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -198,8 +201,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It ignores the
-// scheme, which a proxy may change.
+// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It
+// ignores the scheme, which a proxy may change.
 func isSameOrigin(r *http.Request) bool {
 	_, host, _ := strings.Cut(r.Header.Get("Origin"), "://")
 	return host == r.Host

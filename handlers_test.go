@@ -102,10 +102,10 @@ func TestAPI(t *testing.T) {
 		{"two JSON objects", connections, "{} {}", nil, "400 request body must be a JSON object", ""},
 		{"only white space", connections, " \n", nil, "400 request body must be a JSON object", ""},
 		{"body that isn't UTF-8", connections, "{\"data\":\"\xc3\"}", nil, "400 request body must be UTF-8", ""},
-		{"number as customSessionId", sessions, `{"customSessionId":5}`, nil, "400 customSessionId must be a string of at most 1,000 characters", ""},
+		{"number as customSessionId", sessions, `{"customSessionId":5}`, nil, "400 customSessionId must be a string of at most 1,000 bytes", ""},
 		{"customSessionId of 1,001 characters", sessions, `{"customSessionId":"` + strings.Repeat("a", 1001) + `"}`, nil,
-			"400 customSessionId must be a string of at most 1,000 characters", ""},
-		{"array as the last customSessionId", sessions, `{"customSessionId":"A","customSessionId":[]}`, nil, "400 customSessionId must be a string of at most 1,000 characters", ""},
+			"400 customSessionId must be a string of at most 1,000 bytes", ""},
+		{"array as the last customSessionId", sessions, `{"customSessionId":"A","customSessionId":[]}`, nil, "400 customSessionId must be a string of at most 1,000 bytes", ""},
 	} {
 		t.Run(e.name, e.test)
 	}

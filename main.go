@@ -1,8 +1,8 @@
-// Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections for a
-// frontend and keeps OpenVidu's secret to itself.
+// Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections
+// for a frontend and keeps OpenVidu's secret to itself.
 //
-// Read main.go for start-up, shutdown and settings, then handlers.go for routes, middleware and a frontend's files, then
-// openvidu.go for calls to OpenVidu and what its responses mean.
+// Read main.go for start-up, shutdown and settings, then handlers.go for routes, middleware and a frontend's files,
+// then openvidu.go for requests to OpenVidu and what its responses mean.
 package main
 
 import (
@@ -38,7 +38,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// If the program that reads the log ends, as tee does on Ctrl+C, keep running and finish the requests in flight.
+	// The program that reads the log may end first, as tee does on Ctrl+C. Without this, the next line of the log
+	// would kill this server, and with it the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,8 +55,8 @@ func printUsage(w io.Writer) {
 	}
 }
 
-// run loads the settings from getenv and from the file .env in dir, logs to stderr, and serves until ctx is done. Then it
-// finishes the requests in flight.
+// run loads the settings from getenv and from the file .env in dir, logs to stderr, and serves until ctx is done.
+// Then it finishes the requests in flight.
 func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.Writer) error {
 	cfg, err := loadConfig(getenv, dir)
 	if err != nil {
@@ -84,9 +85,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs each new reason why
-// OpenVidu can't be used, and then that it is ready. A successful check also obtains the session cookie, which spares OpenVidu
-// the check of the secret for the first request.
+// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs why OpenVidu
+// can't be used whenever the reason changes, and then that OpenVidu is ready.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError
@@ -160,8 +160,8 @@ type config struct {
 	unknown       []string // names in .env that aren't settings, sorted
 }
 
-// settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong with the
-// value, but never quotes a value that may be secret.
+// settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong
+// with the value, but never quotes a value that may be secret.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -169,8 +169,10 @@ var settings = []struct {
 	{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", (*config).parsePort},
 	{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", (*config).parseURL},
 	{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", (*config).parseSecret},
-	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only", (*config).parseSkipVerify},
-	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com, or * for any", (*config).parseOrigins},
+	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only",
+		(*config).parseSkipVerify},
+	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com, or * for any",
+		(*config).parseOrigins},
 	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
 }
 
@@ -208,7 +210,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if s.name == "OPENVIDU_SECRET" {
 			cfg.secretSource = source
 		}
-		delete(dotenv, s.name)
+		delete(dotenv, s.name) // what remains isn't a setting
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
 	if err := errors.Join(errs...); err != nil {
@@ -269,15 +271,16 @@ func (cfg *config) parseOrigins(value string) error {
 			return fmt.Errorf("%q: * must stand alone", origin)
 		}
 		if !isOrigin(origin) {
-			return fmt.Errorf("%q must be an origin such as https://example.com, in lower case, without a path, a trailing slash or the default port", origin)
+			return fmt.Errorf("%q must be an origin such as https://example.com, in lower case, "+
+				"without a path, a trailing slash or the default port", origin)
 		}
 		cfg.origins = append(cfg.origins, origin)
 	}
 	return nil
 }
 
-// isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section 6.2). If in
-// doubt, it returns true: pages whose origins aren't allowed show up in the log as origin_not_allowed.
+// isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section
+// 6.2). It is lenient, because a page that a wrong entry doesn't allow shows up in the log as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
@@ -290,7 +293,7 @@ func (cfg *config) parseStaticDir(value string) error {
 	if value == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(value) // as openPublic does
+	root, err := os.OpenRoot(value) // fails unless value is a directory
 	if err != nil {
 		return fmt.Errorf("must be a directory: %w", err)
 	}

@@ -43,7 +43,7 @@ func (e httpError) Error() string { return e.text }
 
 // These are the failures of requests to OpenVidu, except for a 400, whose text is OpenVidu's.
 var (
-	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 characters"}
+	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
 	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
@@ -67,9 +67,6 @@ var (
 	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
 )
 
-// sessionIDPattern matches the session IDs of every version of OpenVidu.
-var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
 // httpError.
 type openVidu struct {
@@ -79,23 +76,27 @@ type openVidu struct {
 	calls  sync.Map // from properties to the *sharedCall in flight
 }
 
-// newOpenVidu returns a client for the OpenVidu at base, a URL without user information, query, fragment or /openvidu/api.
-// skipVerify disables certificate verification.
+// newOpenVidu returns a client for the OpenVidu at base, a URL without user information, query, fragment or
+// /openvidu/api. skipVerify disables certificate verification.
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
 		api:    base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			Jar: jar, // up to 2.31, the session cookie spares OpenVidu a 70 ms check of the secret
+			// Up to 2.31, the session cookie spares OpenVidu the verification of the secret, which takes about 70 ms
+			// because Spring Security uses bcrypt (SecurityConfig.java).
+			Jar: jar,
 			Transport: &http.Transport{
-				Proxy:                  http.ProxyFromEnvironment,
-				DialContext:            (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-				TLSHandshakeTimeout:    5 * time.Second,
-				TLSClientConfig:        &tls.Config{InsecureSkipVerify: skipVerify},
-				MaxConnsPerHost:        maxConnections,
-				MaxIdleConnsPerHost:    maxConnections,
-				IdleConnTimeout:        30 * time.Second, // less than Tomcat's 60 s: a POST on a connection that it has closed fails
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+				TLSHandshakeTimeout: 5 * time.Second,
+				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
+				MaxConnsPerHost:     maxConnections,
+				MaxIdleConnsPerHost: maxConnections,
+				// Less than Tomcat's 60 s (keepAliveTimeout), because a POST on a connection that Tomcat has closed
+				// fails.
+				IdleConnTimeout:        30 * time.Second,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
 			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is wrong.
@@ -156,8 +157,8 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 	return call.id, call.err
 }
 
-// postSession creates a session with one call to OpenVidu and returns the session's ID. A 409 means that a session with customID
-// is already open.
+// postSession creates a session with one request to OpenVidu and returns the session's ID. A 409 means that a session
+// with customID is already open.
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
@@ -181,8 +182,8 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	return session.ID, nil
 }
 
-// customSessionID returns the customSessionId in properties (a JSON object), or "" if it is missing or null. If the name occurs
-// twice, the last one counts, as in OpenVidu.
+// customSessionID returns the customSessionId in properties (a JSON object), or "" if it is missing or null. If the
+// name occurs twice, the last one counts, as in OpenVidu.
 func customSessionID(properties []byte) (string, error) {
 	var values map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
 	if err := json.Unmarshal(properties, &values); err != nil {
@@ -198,6 +199,9 @@ func customSessionID(properties []byte) (string, error) {
 	}
 	return id, nil
 }
+
+// sessionIDPattern matches the session IDs of every version of OpenVidu.
+var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token.
 // IP cameras have no token, so it returns "" for them.
@@ -232,8 +236,8 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws and https for wss.
-// It makes the cheapest call that checks OPENVIDU_URL, the certificate and the secret.
+// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws and https
+// for wss. It makes the cheapest request that checks OPENVIDU_URL, the certificate and the secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
