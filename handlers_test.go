@@ -378,19 +378,30 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-var logins = map[string]bool{"Bearer presenter": true, "Bearer viewer": false} // true for presenters
+// logins contains the session that each login may view, or "*" if it may do everything.
+var logins = map[string]string{"Bearer presenter": "*", "Bearer viewer": "SessionA"}
 
-// authorize rejects requests without a login. Viewers get only SUBSCRIBER connections, whatever properties they send.
+// authorize rejects requests without a login. Whatever viewers send, they open their session without properties of
+// their own and join it as SUBSCRIBER.
 func authorize(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		presenter, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
+		session, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
 		if !ok {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, r, httpError{http.StatusUnauthorized, "log in first"})
 			return
 		}
-		if !presenter && strings.HasSuffix(r.URL.Path, "/connections") {
-			r.Body = io.NopCloser(strings.NewReader(`{"role":"SUBSCRIBER","type":"WEBRTC"}`))
+		if session != "*" {
+			properties := `{"role":"SUBSCRIBER"}`
+			switch r.Method + " " + r.URL.Path {
+			case "POST /api/sessions":
+				properties = `{"customSessionId":"` + session + `"}` // A-Z, a-z, 0-9, _ and - need no escapes in JSON
+			case "POST /api/sessions/" + session + "/connections":
+			default:
+				fail(w, r, httpError{http.StatusForbidden, "viewers can only join " + session})
+				return
+			}
+			r.Body = io.NopCloser(strings.NewReader(properties))
 		}
 		api.ServeHTTP(w, r)
 	})
@@ -406,12 +417,12 @@ func TestAuthorize(t *testing.T) {
 
 	s := start(t, respondToAll)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	server := httptest.NewServer(logRequests(logger, discardBody(cors([]string{"https://a"}, authorize(newAPI(s.ov)))))) // as in newHandler
+	server := httptest.NewServer(newHandler(authorize(newAPI(s.ov)), "", []string{"https://a"}, logger))
 	defer server.Close()
 	s.dial = dialer(server.Listener.Addr().String())
 
 	const moderator = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","record":true}`
-	const viewer = `{"role":"SUBSCRIBER","type":"WEBRTC"}`
+	const viewer = `{"role":"SUBSCRIBER"}`
 	header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"}
 	rejected := wantResponse(401, "log in first\n", append(header, "Www-Authenticate: Bearer")...)
 	for _, tt := range []struct{ path, body, login, want, wantCall string }{
@@ -421,7 +432,8 @@ func TestAuthorize(t *testing.T) {
 		{connections, moderator, "Bearer viewer", wantResponse(200, token, header...), viewer},
 		{strings.Replace(connections, "c", "%63", 1), moderator, "Bearer viewer", wantResponse(200, token, header...), viewer},
 		{connections, "", "Bearer viewer", wantResponse(200, token, header...), viewer},
-		{sessions, sessionA, "Bearer viewer", wantResponse(200, "SessionA", header...), sessionA},
+		{sessions, moderator, "Bearer viewer", wantResponse(200, "SessionA", header...), sessionA},
+		{"/api/sessions/SessionB/connections", "", "Bearer viewer", wantResponse(403, "viewers can only join SessionA\n", header...), ""},
 		{connections, moderator, "Bearer presenter", wantResponse(200, token, header...), moderator},
 	} {
 		check(t, tt.path+" "+tt.login, s.send(t, request("POST", tt.path, tt.body, "Origin: https://a", "Authorization: "+tt.login)), tt.want)
