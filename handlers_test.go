@@ -768,29 +768,6 @@ func TestDocumentedSettings(t *testing.T) {
 	check(t, "settings of .env.example", got, defaults)
 }
 
-// The README's table of symptoms quotes every message about OpenVidu, and only messages that exist.
-func TestDocumentedMessages(t *testing.T) {
-	readme := read(t, "README.md")
-	_, section, _ := strings.Cut(readme, "\n## Troubleshooting\n")
-	section, _, _ = strings.Cut(section, "\n### ")
-	messages := []string{errCredentials.text, errForbidden.text, errNoAPI.text, errUnreachable.text, errCertificate.text, errFailed.text, errUnexpected.text,
-		errTimeout.text, errSessionNotFound.text, "cannot listen on port 5000"}
-	var quotes []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(.*?)` \\|").FindAllStringSubmatch(section, -1) {
-		quotes = append(quotes, strings.Split(row[1], "`, `")...)
-	}
-	for _, quote := range quotes {
-		if !slices.ContainsFunc(messages, func(message string) bool { return strings.HasPrefix(message, quote) }) {
-			t.Errorf("README.md: no message starts with %q", quote)
-		}
-	}
-	for _, message := range messages {
-		if !slices.ContainsFunc(quotes, func(quote string) bool { return strings.HasPrefix(message, quote) }) {
-			t.Errorf("README.md: no row quotes %q", message)
-		}
-	}
-}
-
 // Each fault of OpenVidu has a message that says what to check. The log adds the cause.
 func TestOpenViduFaults(t *testing.T) {
 	const (
