@@ -18,11 +18,12 @@ import (
 )
 
 const (
-	maxBody     = 100 << 10        // bytes of a request body; see errLargeBody
+	maxBody     = 100 << 10        // bytes of a request body; errLargeBody states it, too
 	fileTimeout = 10 * time.Minute // for the response with a file
 )
 
-// These are the failures of a request's body. openvidu.go has the others, and the ServeMux responds 404 and 405.
+// These are the failures of a request's body. openvidu.go has the others. The ServeMux and the files respond 404 and
+// 405.
 var (
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8        = httpError{http.StatusBadRequest, "request body must be UTF-8"}
@@ -109,13 +110,13 @@ func readProperties(r *http.Request) ([]byte, error) {
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	addLogAttr(r, "error", err.Error())
 	e, ok := errors.AsType[httpError](err)
-	if !ok { // a bug
+	if !ok {
 		e = errInternal
 	}
 	http.Error(w, e.text, e.status)
 }
 
-// logRequests logs a line for every request, with the attributes that next adds. The level of a 5xx is ERROR.
+// logRequests logs a line for every request, with the attributes that next adds.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -158,13 +159,13 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains whatever next didn't read of the request body. It protects all clients behind an nginx, which by
-// default asks for the connection to be closed: net/http would close it without reading the rest, TCP would reset it,
-// and nginx could lose the response (RFC 9112, section 9.6) and take this server out of service for 10 s
-// (fail_timeout).
+// discardBody drains what next didn't read of the request body, as for a 404. net/http doesn't if the client asks to
+// close the connection, as nginx does by default before version 1.29.7: TCP can then reset the connection, so that
+// nginx loses the response (RFC 9112, section 9.6) and takes this instance out of service for 10 s (fail_timeout),
+// for all clients.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // next may replace it, as the README's example of a login does
+		body := r.Body // next may replace it, as a login can
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
 			io.Copy(io.Discard, body) // at most maxBody
@@ -191,7 +192,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// All of them, because a login can use any header.
+			// All that the page asks for, because a login added here may need any header.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)
@@ -208,9 +209,8 @@ func isSameOrigin(r *http.Request) bool {
 	return host == r.Host
 }
 
-// newFileHandler returns the handler for a frontend's files in dir. It serves index.html for a path that ends in a
-// slash, redirects the path of a directory to the same path with a slash, and responds 404 to all other paths, and
-// 405 to methods other than GET and HEAD. http.FileServerFS would list directories.
+// newFileHandler returns the handler for a frontend's files in dir. A path that ends in a slash means index.html, and
+// a directory redirects to its path with a slash. http.FileServerFS would list directories without index.html.
 func newFileHandler(dir string) http.Handler {
 	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {

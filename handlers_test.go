@@ -552,7 +552,7 @@ func TestCORS(t *testing.T) {
 
 // The README's example of a login stands here so that it is compiled and tested.
 
-// logins contains the session that each login may view, or "*" if it may do everything.
+// logins maps each login to the session that it may view, or to "*" if it may do everything.
 var logins = map[string]string{"Bearer presenter": "*", "Bearer viewer": "SessionA"}
 
 // authorize rejects requests without a login. Whatever viewers send, they open their session without properties of
@@ -942,7 +942,7 @@ func TestInvalidSettings(t *testing.T) {
 
 func TestDotenv(t *testing.T) {
 	const (
-		quoting = ".env:1: invalid quoting: put the value in single or double quotes that it doesn't contain"
+		quoting = ".env:1: invalid quoting: put the value in quotes, single or double, that it doesn't contain"
 		noPair  = ".env:1: must be NAME=VALUE"
 		noUTF8  = ".env must be UTF-8"
 	)
@@ -985,7 +985,7 @@ func TestDotenv(t *testing.T) {
 func FuzzDotenv(f *testing.F) {
 	f.Add("a # b\x00\xff\"")
 	f.Add("'\nB=\"")
-	messages := []string{"must be NAME=VALUE", "invalid quoting: put the value in single or double quotes that it doesn't contain"}
+	messages := []string{"must be NAME=VALUE", "invalid quoting: put the value in quotes, single or double, that it doesn't contain"}
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, _, err := parseAssignment(text); err != nil && !slices.Contains(messages, err.Error()) {
 			t.Errorf("got error %q, want one of %q", err, messages)

@@ -31,14 +31,14 @@ import (
 
 func main() {
 	flag.Usage = func() { printUsage(flag.CommandLine.Output()) }
-	flag.Parse()
+	flag.Parse() // there are no flags but -h
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "unexpected argument %q: see -h\n", flag.Arg(0))
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // restore the default, so that a second signal kills the program
-	// The program that reads the log may end first, as tee does on Ctrl+C. Without this, the next line of the log
+	// The program that reads the log may end first, as tee does on Ctrl+C. Without this, the next write to the log
 	// would kill this server, and with it the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
@@ -68,8 +68,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	logger.Info("listening",
-		"address", listener.Addr().String(),
-		"OPENVIDU_URL", cfg.openviduURL.String(),
+		"address", listener.Addr(),
+		"OPENVIDU_URL", cfg.openviduURL,
 		"OPENVIDU_SECRET", "("+cfg.secretSource+")",
 		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
 		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","),
@@ -85,8 +85,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, and waits 5 s in between. It logs why OpenVidu
-// can't be used whenever the reason changes, and then that OpenVidu is ready.
+// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failure. It logs why OpenVidu
+// can't be used whenever the reason changes, and finally that OpenVidu is ready.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError
@@ -102,7 +102,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
 		reason, _ := errors.AsType[httpError](err)
 		if reason != logged {
-			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err.Error())
+			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err)
 			logged = reason
 		}
 		select {
@@ -114,11 +114,11 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if the requests in flight take longer than WriteTimeout. Only
-// downloads can, because newFileHandler gives them more time.
+// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout. Only a
+// download can take longer, because newFileHandler extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
-	result := make(chan error, 1) // nobody receives if the listener fails
+	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
 		shutdownCtx, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
@@ -136,7 +136,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 }
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout covers a slow body
-// (ReadTimeout) and OpenVidu (maxWait), and leaves 10 s for the response.
+// (ReadTimeout, 10 s) and OpenVidu (maxWait, 30 s), and leaves 10 s for the response.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -155,13 +155,13 @@ type config struct {
 	secret        string
 	secretSource  string // "default", "from .env" or "from the environment"
 	tlsSkipVerify bool
-	origins       []string // as browsers send them, or only "*"
+	origins       []string // or only "*"
 	staticDir     string   // "" for none
 	unknown       []string // names in .env that aren't settings, sorted
 }
 
 // settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong
-// with the value, but never quotes a value that may be secret.
+// with the value, but doesn't quote OPENVIDU_URL, which may contain a password.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -177,7 +177,7 @@ var settings = []struct {
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
-// as unset. Its error lists everything that is wrong, one mistake per line, and never includes a value that may be
+// as unset. Its error lists everything that is wrong, one mistake per line, without the lines of .env, which may be
 // secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
@@ -208,7 +208,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 			errs = append(errs, fmt.Errorf("%s (%s): %w", s.name, source, err))
 		}
 		if s.name == "OPENVIDU_SECRET" {
-			cfg.secretSource = source
+			cfg.secretSource = source // logged instead of the secret
 		}
 		delete(dotenv, s.name) // what remains isn't a setting
 	}
@@ -232,12 +232,15 @@ func (cfg *config) parseURL(value string) error {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
-	// Look for @, because u.User is nil if a password contains a slash.
+	// Look for @, because u.User can be nil if a password contains a slash.
 	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}
-	if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
-		return errors.New("the port must be from 1 to 65535")
+	if u.Port() != "" {
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		if err != nil || port == 0 {
+			return errors.New("the port must be from 1 to 65535")
+		}
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
 		return errors.New("must not include /openvidu/api")
@@ -280,7 +283,8 @@ func (cfg *config) parseOrigins(value string) error {
 }
 
 // isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section
-// 6.2). It is lenient, because a page that a wrong entry doesn't allow shows up in the log as origin_not_allowed.
+// 6.2). It accepts some texts that no browser sends, because a page that isn't allowed shows up in the log as
+// origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
@@ -341,15 +345,15 @@ var (
 	commentPattern = regexp.MustCompile(`\s#.*`)
 )
 
-// parseValue returns the value in text, which follows the = of an assignment. Quoted text is literal. Unquoted text
-// ends before white space with a # after it, which starts a comment.
+// parseValue returns the value in text, which follows the = of an assignment. Quoted text is literal. In unquoted
+// text, a # after white space starts a comment.
 func parseValue(text string) (string, error) {
 	if match := quotedPattern.FindStringSubmatch(text); match != nil {
 		return match[1] + match[2], nil // the text between double or single quotes
 	}
 	value := strings.TrimSpace(commentPattern.ReplaceAllString(text, ""))
 	if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
-		return "", errors.New("invalid quoting: put the value in single or double quotes that it doesn't contain")
+		return "", errors.New("invalid quoting: put the value in quotes, single or double, that it doesn't contain")
 	}
 	return value, nil
 }

@@ -29,7 +29,7 @@ const (
 	maxConnections = 32
 
 	maxResponse  = 1 << 20 // bytes of a response's body
-	maxSessionID = 1000    // bytes; a path with the ID has to fit into Tomcat's 8 KiB for a head (maxHttpHeaderSize)
+	maxSessionID = 1000    // bytes; Tomcat rejects a path and headers of more than 8 KiB (maxHttpHeaderSize)
 )
 
 // httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
@@ -41,7 +41,7 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures of requests to OpenVidu, except for a 400, whose text is OpenVidu's.
+// These are the failures, apart from those in handlers.go, and from a 400 of OpenVidu, which has OpenVidu's own text.
 var (
 	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
@@ -50,7 +50,6 @@ var (
 	// receives it.
 	errDisconnected = httpError{499, "client disconnected"}
 
-	// An internal server error is a bug.
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
 
 	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
@@ -116,7 +115,7 @@ func (ov *openVidu) createSession(ctx context.Context, properties []byte) (strin
 		return "", err
 	}
 	if customID == "" { // a new session for each request
-		return ov.postSession(ctx, properties, customID)
+		return ov.postSession(ctx, properties, "")
 	}
 	return ov.shareSession(ctx, properties, customID)
 }
@@ -128,14 +127,17 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession unless a call with identical properties is in flight. Then it waits for that call's
-// result. A call has the context of the request that makes it. If that request's client disconnects or its time is
-// up, one of those who wait makes the call again.
+// shareSession calls postSession, or waits for the result if a call with identical properties is in flight. If a call
+// ends early, because the client of the request that makes it disconnects or that request's time is up, one of the
+// requests that wait makes the call again.
 //
-// When many people join a session at the same moment, this spares OpenVidu half of its work.
+// When many people join a session at the same moment, OpenVidu gets one request for the session, not one per person.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
-	call := &sharedCall{done: make(chan struct{}), err: fmt.Errorf("%w: panic in a shared call", errInternal)}
+	call := &sharedCall{
+		done: make(chan struct{}),
+		err:  fmt.Errorf("%w: panic in a shared call", errInternal), // remains if postSession panics
+	}
 	for {
 		inFlight, found := ov.calls.LoadOrStore(key, call)
 		if !found {
@@ -236,8 +238,9 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL, which is the address in its tokens with http for ws and https
-// for wss. It makes the cheapest request that checks OPENVIDU_URL, the certificate and the secret.
+// check returns OpenVidu's version and its public URL: the address that browsers connect to, which tokens contain
+// with ws for http and wss for https. It makes the cheapest request that checks OPENVIDU_URL, the certificate and the
+// secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -267,8 +270,8 @@ type response struct {
 	body   []byte
 }
 
-// send sends a request to the API and returns the response, whatever its status. It returns an error if the response
-// is missing, incomplete or larger than maxResponse.
+// send sends a request to the API and returns the response, whatever its status is, except for a 101. It returns an
+// error if the response is missing, incomplete or larger than maxResponse.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
@@ -282,7 +285,7 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 
-	if resp.StatusCode == http.StatusSwitchingProtocols { // its body is the connection, which ctx doesn't close
+	if resp.StatusCode == http.StatusSwitchingProtocols { // its body is the connection, and ctx doesn't end reading it
 		return nil, fmt.Errorf("%w: status 101", errUnexpected)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
@@ -298,8 +301,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	return &response{resp.StatusCode, text}, nil
 }
 
-// noResponse returns the error for err, which ended a request with the given ctx before the head of a response had
-// arrived.
+// noResponse returns the error for err, which net/http returned instead of a response to a request with the given
+// ctx.
 func noResponse(ctx context.Context, err error) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
@@ -330,7 +333,7 @@ func (r *response) parse(v any) error {
 	return nil
 }
 
-// failure returns the error that the status means, unless it is 200 or one that the caller expects.
+// failure returns the error for a status that the caller doesn't handle itself.
 func (r *response) failure() error {
 	switch {
 	case r.status == http.StatusBadRequest:
