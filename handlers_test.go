@@ -34,15 +34,13 @@ import (
 	"testing/fstest"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 )
 
 // The tests talk to this server over HTTP, and a fake OpenVidu sends it responses recorded from a real one.
 //
-// Most tests run in a bubble of testing/synctest, with connections in memory (testRows, testBubble, startTest). There,
-// time passes at once and is exact. The tests of the whole program use startProgram and startProcess.
-//
-// The names of these helpers, at the end of this file, start with test, start, fake, want or recorded.
+// Most tests run in a bubble of testing/synctest, with connections in memory (testRows, testBubble, startTest).
+// There, sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
+// startProcess. The names of all helpers start with test, start, fake, want or recorded.
 
 const (
 	testSessions    = "/api/sessions"
@@ -133,7 +131,7 @@ func TestAPI(t *testing.T) {
 		{name: "invalid property", path: testConnections, body: `{"role":"BOSS"}`, openvidu: fakeRecorded,
 			want: "400 Parameter role BOSS is not defined"},
 		{name: "OpenVidu's message has two lines", path: testConnections,
-			openvidu: fakeResponse(400, `{"error":"Bad Request","message":"one\r\n\ttwo"}`), want: "400 one two"},
+			openvidu: fakeResponse(400, `{"error":"Bad Request","message":"100%s\r\n\ttwo"}`), want: "400 100%s two"},
 		{name: "OpenVidu's message is longer than 300 characters", path: testConnections, want: "400 a " +
 			strings.Repeat("é", 298), openvidu: fakeResponse(400, `{"error":"Bad Request","message":"a `+
 			strings.Repeat("é", 299)+`"}`)},
@@ -161,8 +159,10 @@ func TestOpenViduFaults(t *testing.T) {
 	}
 	redirect := func(status int) http.HandlerFunc { return http.RedirectHandler("/", status).ServeHTTP }
 	testRows(t, []testExchange{
-		{name: "wrong secret", path: testSessions, openvidu: fakeResponse(401, recordedUnauthorized), want: credentials},
-		{name: "wrong secret, OpenVidu 2.32", path: testConnections, openvidu: fakeResponse(401, ""), want: credentials},
+		{name: "wrong secret", path: testSessions, openvidu: fakeResponse(401, recordedUnauthorized),
+			want: credentials},
+		{name: "wrong secret, OpenVidu 2.32", path: testConnections, openvidu: fakeResponse(401, ""),
+			want: credentials},
 		{name: "wrong path, OpenVidu 2.32", path: testSessions, openvidu: fakeResponse(403, ""), want: forbidden},
 		{name: "403 from nginx", path: testConnections, openvidu: fakeResponse(403, recordedHTML), want: forbidden},
 		{name: "wrong path for a connection", path: testConnections, openvidu: fakeResponse(404, recordedNotFound),
@@ -203,7 +203,8 @@ func TestOpenViduFaults(t *testing.T) {
 			want: unexpected, wantCause: noType},
 		{name: "response without a session ID", path: testSessions, openvidu: fakeResponse(200, recordedConfig),
 			want: unexpected, wantCause: ": no session ID"},
-		{name: "response without a token", path: testConnections, openvidu: fakeResponse(200, recordedSession),
+		{name: "response without a token", path: testConnections, openvidu: fakeResponse(200,
+			`{"type":"WEBRTC","token":null}`),
 			want: unexpected, wantCause: ": no token"},
 		{name: "response of 1 MiB", path: testSessions, openvidu: padded(1 << 20), want: "200 SessionA"},
 		{name: "response of 1 MiB and a byte", path: testSessions, openvidu: padded(1<<20 + 1),
@@ -230,7 +231,8 @@ func TestBugs(t *testing.T) {
 		s := startTest(t, nil)
 		s.ov.api = "://"
 		testEqual(t, "response", s.post(t, testSessions, ""), wantText(internal))
-		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, internal, `: parse ":///sessions": missing protocol scheme`))
+		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, internal,
+			`: parse ":///sessions": missing protocol scheme`))
 	})
 	testBubble(t, func(t *testing.T) {
 		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
@@ -242,8 +244,8 @@ func TestBugs(t *testing.T) {
 	})
 }
 
-// Nothing leaks from one request into the response, the request to OpenVidu or the log line of the next. OpenVidu gets
-// the credentials every time, its cookie from the second time on, and none of the client's headers.
+// Nothing leaks from one request into the response, the request to OpenVidu or the log line of the next. OpenVidu
+// gets the credentials every time, its cookie from the second time on, and none of the client's headers.
 func TestThreeRequests(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeRecorded, "OPENVIDU_URL=http://127.0.0.1:4443/a%2Fb/", "CORS_ALLOWED_ORIGINS=https://a")
@@ -252,14 +254,16 @@ func TestThreeRequests(t *testing.T) {
 			"X-Forwarded-For: 1.2.3.4", "Access-Control-Request-Method: POST")
 		text := []string{"Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"}
 		testEqual(t, "first response", s.send(t, first), wantResponse(200, "SessionA", text...))
-		testEqual(t, "second response", s.post(t, testConnections, `{"role":"BOSS"}`),
+		second := testRequest("POST", testConnections, `{"role":"BOSS"}`, "Origin: https://b")
+		testEqual(t, "second response", s.send(t, second),
 			wantResponse(400, "Parameter role BOSS is not defined\n", text...))
 		testEqual(t, "third response", s.send(t, testRequest("POST", testConnections, "", "Origin: https://a")),
 			wantResponse(200, testToken, append(text, "Access-Control-Allow-Origin: https://a")...))
 		testEqual(t, "log", s.log.lines(), ""+
-			"level=INFO msg=request method=POST path=/api/sessions status=200 duration=0s origin_not_allowed=https://b\n"+
+			"level=INFO msg=request method=POST path=/api/sessions status=200 duration=0s "+
+			"origin_not_allowed=https://b\n"+
 			"level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=400 duration=0s "+
-			"error=\"Parameter role BOSS is not defined\"\n"+
+			"origin_not_allowed=https://b error=\"Parameter role BOSS is not defined\"\n"+
 			"level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=200 duration=0s\n")
 		cookie := "Cookie: " + testCookie
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(),
@@ -269,8 +273,8 @@ func TestThreeRequests(t *testing.T) {
 	})
 }
 
-// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only IDs that a session
-// can have.
+// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only IDs that a
+// session can have.
 func TestRoutes(t *testing.T) {
 	const (
 		notFound  = "404 404 page not found"
@@ -289,7 +293,8 @@ func TestRoutes(t *testing.T) {
 		{method: "POST", path: "/api//sessions",
 			want: wantResponse(307, "", "Access-Control-Allow-Origin: *", "Location: /api/sessions")},
 	}
-	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%25", "a%00", "a%20b", "a%FF", "%C3%B3", "a%0A"} {
+	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%25", "a%00", "a%20b", "a%FF", "%C3%B3",
+		"a%0A"} {
 		rows = append(rows, row{method: "POST", path: "/api/sessions/" + id + "/connections", want: wantText(noSession),
 			wantAttr: fmt.Sprintf(" error=%q", strings.TrimPrefix(noSession, "404 "))})
 	}
@@ -306,7 +311,7 @@ func TestRoutes(t *testing.T) {
 	})
 }
 
-// While OpenVidu creates a session, identical requests wait for the same request to OpenVidu. All others make their own.
+// While OpenVidu creates a session, identical requests with its customSessionId share one request to OpenVidu.
 func TestSharedCalls(t *testing.T) {
 	type row struct {
 		name, path   string
@@ -334,12 +339,16 @@ func TestSharedCalls(t *testing.T) {
 		synctest.Wait()
 		testEqual(t, "requests to OpenVidu", strings.Count(s.openvidu.received(), "POST "), tt.wantRequests)
 		close(release)
+		var different []string
 		for range tt.bodies {
-			testEqual(t, "response", <-responses, wantText(tt.want))
+			if response := <-responses; !slices.Contains(different, response) {
+				different = append(different, response)
+			}
 		}
+		testEqual(t, "different responses", strings.Join(different, "\n"), wantText(tt.want))
 		testEqual(t, "log", s.log.lines(), strings.Repeat(wantLogLine(tt.path, tt.want, ""), len(tt.bodies)))
 
-		testEqual(t, "response after the end", s.post(t, tt.path, tt.bodies[0]), wantText(tt.want))
+		testEqual(t, "status after the end", s.post(t, tt.path, tt.bodies[0])[:3], "200")
 		testEqual(t, "requests to OpenVidu after the end", strings.Count(s.openvidu.received(), "POST "), 1)
 	})
 }
@@ -352,18 +361,18 @@ func TestSharedCallDisconnects(t *testing.T) {
 		want          string // what OpenVidu sees
 	}
 	testRows(t, []row{
-		{name: "the client that came first", disconnecting: []int{0}, want: "2 requests, 1 cancelled"},
-		{name: "a client that waits", disconnecting: []int{1}, want: "1 requests, 0 cancelled"},
-		{name: "both, the first one first", disconnecting: []int{0, 1}, want: "2 requests, 2 cancelled"},
-		{name: "both, the first one last", disconnecting: []int{1, 0}, want: "1 requests, 1 cancelled"},
+		{name: "the client that came first", disconnecting: []int{0}, want: "2 requests, 1 canceled"},
+		{name: "a client that waits", disconnecting: []int{1}, want: "1 requests, 0 canceled"},
+		{name: "both, the first one first", disconnecting: []int{0, 1}, want: "2 requests, 2 canceled"},
+		{name: "both, the first one last", disconnecting: []int{1, 0}, want: "1 requests, 1 canceled"},
 	}, func(t *testing.T, tt row) {
 		release := make(chan bool)
-		var requests, cancelled atomic.Int32
+		var requests, canceled atomic.Int32
 		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			fakeAfter(release, fakeRecorded)(w, r)
 			if r.Context().Err() != nil {
-				cancelled.Add(1)
+				canceled.Add(1)
 			}
 		})
 		clients := []net.Conn{s.dial(t), s.dial(t)}
@@ -384,9 +393,10 @@ func TestSharedCallDisconnects(t *testing.T) {
 				wantLog += wantLogLine(testSessions, "200", "")
 			}
 		}
-		testEqual(t, "what OpenVidu sees", fmt.Sprintf("%d requests, %d cancelled", requests.Load(), cancelled.Load()), tt.want)
+		testEqual(t, "what OpenVidu sees", fmt.Sprintf("%d requests, %d canceled", requests.Load(), canceled.Load()),
+			tt.want)
 		testEqual(t, "log", s.log.lines(), wantLog)
-		testEqual(t, "response after the end", s.post(t, testSessions, testSessionA), wantText("200 SessionA"))
+		testEqual(t, "status after the end", s.post(t, testSessions, testSessionA)[:3], "200")
 	})
 }
 
@@ -410,7 +420,8 @@ func TestSharedCallFails(t *testing.T) {
 		{name: "timeout", openvidu: []http.HandlerFunc{fakeHang(""), fakeDelay(9*time.Second, fakeRecorded)},
 			want:      [2]string{timedOut, "200 SessionA"},
 			wantTimes: [2]time.Duration{30 * time.Second, 39 * time.Second}, wantRequests: 2},
-		{name: "two timeouts", openvidu: []http.HandlerFunc{fakeHang(""), fakeHang("")}, want: [2]string{timedOut, timedOut},
+		{name: "two timeouts", openvidu: []http.HandlerFunc{fakeHang(""), fakeHang("")},
+			want:      [2]string{timedOut, timedOut},
 			wantTimes: [2]time.Duration{30 * time.Second, 40 * time.Second}, wantRequests: 2},
 	}, func(t *testing.T, tt row) {
 		start := time.Now()
@@ -420,7 +431,8 @@ func TestSharedCallFails(t *testing.T) {
 		for i := range 2 {
 			clients.Go(func() {
 				time.Sleep(time.Duration(i) * 10 * time.Second)
-				testEqual(t, fmt.Sprint("response to client ", i), s.post(t, testSessions, testSessionA), wantText(tt.want[i]))
+				testEqual(t, fmt.Sprint("response to client ", i), s.post(t, testSessions, testSessionA),
+					wantText(tt.want[i]))
 				testEqual(t, fmt.Sprint("time of the response to client ", i), time.Since(start), tt.wantTimes[i])
 			})
 		}
@@ -428,7 +440,8 @@ func TestSharedCallFails(t *testing.T) {
 		testEqual(t, "requests to OpenVidu", requests.Load(), tt.wantRequests)
 	})
 
-	// A panic is net/http's for the client that came first, and an error for all who wait.
+	// If the shared call panics, net/http closes the connection of the client that came first, and the others get a
+	// 500.
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeRecorded)
 		transport := s.ov.client.Transport
@@ -446,16 +459,18 @@ func TestSharedCallFails(t *testing.T) {
 			wantText("500 internal server error: see this server's log"))
 		lines := strings.SplitAfter(s.log.lines(), "\n")
 		slices.Sort(lines) // their order is undefined
-		testMatch(t, "log", strings.Join(lines, ""), regexp.MustCompile("^level=ERROR msg=request method=POST path=/api/sessions "+
-			"status=500 duration=1s error=\"internal server error: see this server's log: panic in a shared call\"\n"+
-			`level=WARN msg="http: panic serving .*: a bug\\ngoroutine .*\n$`))
+		testMatch(t, "log", strings.Join(lines, ""),
+			regexp.MustCompile("^level=ERROR msg=request method=POST path=/api/sessions "+
+				"status=500 duration=1s "+
+				"error=\"internal server error: see this server's log: panic in a shared call\"\n"+
+				`level=WARN msg="http: panic serving .*: a bug\\ngoroutine .*\n$`))
 		s.ov.client.Transport = transport
-		testEqual(t, "response after the panic", s.post(t, testSessions, testSessionA), wantText("200 SessionA"))
+		testEqual(t, "status after the panic", s.post(t, testSessions, testSessionA)[:3], "200")
 	})
 }
 
-// At most 32 requests to OpenVidu are made at a time, each on a connection of its own, which is reused. The others wait
-// for their turn, first come, first served, for 30 s at most.
+// At most 32 requests to OpenVidu are made at a time, each on a connection of its own, which is reused. The others
+// wait for their turn, first come, first served, for 30 s at most.
 func TestTurns(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		release := make(chan bool)
@@ -469,8 +484,9 @@ func TestTurns(t *testing.T) {
 		}
 		arrived := func() string {
 			var ids []string
-			for _, match := range regexp.MustCompile("sessions/(.*)/connection\n").FindAllStringSubmatch(s.openvidu.received(), -1) {
-				ids = append(ids, match[1])
+			for _, request := range strings.Split(s.openvidu.received(), "POST /openvidu/api/sessions/")[1:] {
+				id, _, _ := strings.Cut(request, "/")
+				ids = append(ids, id)
 			}
 			return fmt.Sprint(ids)
 		}
@@ -512,9 +528,11 @@ func TestCORS(t *testing.T) {
 		{allowed: "https://a", origin: "http://localhost:5000", want: []string{"Vary: Origin"}}, // this server's own
 		{allowed: "https://a", origin: "https://localhost:5000", want: []string{"Vary: Origin"}},
 	}
-	for _, origin := range []string{"http://localhost", "null", "http://a", "https://A", "https://a.evil.org", "https://b.a",
+	for _, origin := range []string{"http://localhost", "null", "http://a", "https://A", "https://a.evil.org",
+		"https://b.a",
 		"https://a:8080", "https://a,https://b", "https://localhost:50000"} {
-		rows = append(rows, row{allowed: "https://a,https://b", origin: origin, want: []string{"Vary: Origin"}, wantLogged: true})
+		rows = append(rows, row{allowed: "https://a,https://b", origin: origin, want: []string{"Vary: Origin"},
+			wantLogged: true})
 	}
 	for i := range rows {
 		rows[i].name = fmt.Sprintf("origin %q, allowed %q", rows[i].origin, rows[i].allowed)
@@ -526,16 +544,18 @@ func TestCORS(t *testing.T) {
 			origin = []string{"Origin: " + tt.origin}
 		}
 		text := append(tt.want, "Content-Type: text/plain; charset=utf-8", "X-Content-Type-Options: nosniff")
-		testEqual(t, "session", s.send(t, testRequest("POST", testSessions, "", origin...)), wantResponse(200, "SessionA", text...))
+		testEqual(t, "session", s.send(t, testRequest("POST", testSessions, "", origin...)),
+			wantResponse(200, "SessionA", text...))
 		testEqual(t, "error", s.send(t, testRequest("POST", "/nowhere", "", origin...)),
 			wantResponse(404, "404 page not found\n", text...))
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantRequest(testSessions, "{}"))
-		for _, path := range []string{testSessions, testConnections} {
-			preflight := testRequest("OPTIONS", path, "", append(origin, "Access-Control-Request-Method: POST",
-				"Access-Control-Request-Headers: content-type", "Access-Control-Request-Headers: x-a, x-b")...)
-			testEqual(t, "preflight", s.send(t, preflight), wantResponse(204, "", append(tt.want,
-				"Access-Control-Allow-Headers: content-type", "Access-Control-Allow-Headers: x-a, x-b",
-				"Access-Control-Allow-Methods: POST", "Access-Control-Max-Age: 7200")...))
+		for _, preflight := range []struct{ path, method string }{{testSessions, "POST"}, {testConnections, "PUT"}} {
+			header := append(origin, "Access-Control-Request-Method: "+preflight.method,
+				"Access-Control-Request-Headers: content-type", "Access-Control-Request-Headers: x-a, x-b")
+			testEqual(t, "preflight", s.send(t, testRequest("OPTIONS", preflight.path, "", header...)),
+				wantResponse(204, "", append(tt.want, "Access-Control-Allow-Headers: content-type",
+					"Access-Control-Allow-Headers: x-a, x-b", "Access-Control-Allow-Methods: POST",
+					"Access-Control-Max-Age: 7200")...))
 		}
 		testEqual(t, "requests to OpenVidu after the preflights", s.openvidu.received(), "")
 		attr := ""
@@ -546,7 +566,8 @@ func TestCORS(t *testing.T) {
 			"level=INFO msg=request method=POST path=/api/sessions status=200 duration=0s"+attr+"\n"+
 			"level=INFO msg=request method=POST path=/nowhere status=404 duration=0s"+attr+"\n"+
 			"level=INFO msg=request method=OPTIONS path=/api/sessions status=204 duration=0s"+attr+"\n"+
-			"level=INFO msg=request method=OPTIONS path=/api/sessions/SessionA/connections status=204 duration=0s"+attr+"\n")
+			"level=INFO msg=request method=OPTIONS path=/api/sessions/SessionA/connections status=204 duration=0s"+
+			attr+"\n")
 	})
 }
 
@@ -599,11 +620,13 @@ func TestAuthorize(t *testing.T) {
 		{login: "Bearer viewer", method: "POST", path: testConnections, want: "200 " + testToken, wantBody: subscriber},
 		{login: "Bearer viewer", method: "POST", path: "/api/sessions/%53essionA/connections", want: "200 " + testToken,
 			wantBody: subscriber},
-		{login: "Bearer viewer", method: "POST", path: "/api/sessions/SessionA%2Fconnections", want: "404 404 page not found"},
+		{login: "Bearer viewer", method: "POST", path: "/api/sessions/SessionA%2Fconnections",
+			want: "404 404 page not found"},
 	}
 	for _, path := range []string{otherRoom, "/api/sessions/SessionA/connections/", "//api/sessions",
 		"/api/sessions/SessionB%2F..%2FSessionA/connections", "/api/sessions/%2e%2e/SessionA/connections",
-		"/api/sessions/SessionB/connections/api/sessions/SessionA/connections", "/api/sessions/SessionB%2FSessionA/connections"} {
+		"/api/sessions/SessionB/connections/api/sessions/SessionA/connections",
+		"/api/sessions/SessionB%2FSessionA/connections"} {
 		rows = append(rows, row{login: "Bearer viewer", method: "POST", path: path, want: forbidden})
 	}
 	for _, method := range []string{"GET", "PUT", "OPTIONS"} {
@@ -617,7 +640,8 @@ func TestAuthorize(t *testing.T) {
 		s := startTestWith(t, newFake(fakeRecorded), newAPI, "CORS_ALLOWED_ORIGINS=https://a")
 		status, text, _ := strings.Cut(tt.want, " ")
 		code, _ := strconv.Atoi(status)
-		header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8", "Vary: Origin",
+		header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8",
+			"Vary: Origin",
 			"X-Content-Type-Options: nosniff"}
 		if code != 200 {
 			text += "\n"
@@ -630,14 +654,15 @@ func TestAuthorize(t *testing.T) {
 		_, body, _ := strings.Cut(s.openvidu.received(), "\n\n")
 		testEqual(t, "properties that OpenVidu received", strings.TrimSuffix(body, "\n"), tt.wantBody)
 		if code == 401 || code == 403 {
-			testMatch(t, "log", s.log.lines(), regexp.MustCompile("^level=INFO .* status="+status+" duration=0s error=\""+
-				strings.TrimSpace(text)+"\"\n$"))
+			testMatch(t, "log", s.log.lines(),
+				regexp.MustCompile("^level=INFO .* status="+status+" duration=0s error=\""+
+					strings.TrimSpace(text)+"\"\n$"))
 		}
 		preflight := testRequest("OPTIONS", tt.path, "", "Origin: https://a", "Access-Control-Request-Method: POST")
 		testEqual(t, "status of a preflight, which has no login", s.send(t, preflight)[:3], "204")
 	})
 
-	// The body that authorize replaces is read, too, as TestUnreadBodies explains.
+	// The body that authorize replaces is drained, too (see TestUnreadBodies).
 	sent := strings.NewReader(moderator)
 	r := httptest.NewRequest("POST", testConnections, sent)
 	r.Header.Set("Authorization", "Bearer viewer")
@@ -663,14 +688,17 @@ var testModified = time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC) // the time of
 
 // wantFile returns the whole response that contains a file of testFiles, or the given part of it.
 func wantFile(status int, part, name string, header ...string) string {
-	return wantResponse(status, part, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
-		"Content-Type: "+mime.TypeByExtension(path.Ext(name)), fmt.Sprintf(`Etag: "%x-%x"`, testModified.UnixNano(), len(name)),
+	return wantResponse(status, part, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *",
+		"Cache-Control: no-cache",
+		"Content-Type: "+mime.TypeByExtension(path.Ext(name)), fmt.Sprintf(`Etag: "%x-%x"`, testModified.UnixNano(),
+			len(name)),
 		"Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
 }
 
 // With STATIC_DIR, the frontend's files are served at /, and everything under /api/ is still the API's.
 func TestFiles(t *testing.T) {
-	dir := testFiles(t, "index.html", "app.js", "a b/index.html", "docs/index.html", "list/a.html", "api/index.html",
+	dir := testFiles(t, "index.html", "app.js", "a b/index.html", "docs/index.html", "docs/deep/index.html", "list/a.html",
+		"api/index.html",
 		"vendors~main~12345678.js", "a..b.html")
 	moved := func(location string) string {
 		return wantResponse(301, `<a href="`+location+"\">Moved Permanently</a>.\n\n", "Access-Control-Allow-Origin: *",
@@ -684,18 +712,22 @@ func TestFiles(t *testing.T) {
 		{name: "GET /?a=b", want: wantFile(200, "index.html", "index.html")},
 		{name: "GET /index.html", want: wantFile(200, "index.html", "index.html")},
 		{name: "GET /app.js", want: wantFile(200, "app.js", "app.js")},
-		{name: "GET /vendors~main~12345678.js", want: wantFile(200, "vendors~main~12345678.js", "vendors~main~12345678.js")},
+		{name: "GET /vendors~main~12345678.js", want: wantFile(200, "vendors~main~12345678.js",
+			"vendors~main~12345678.js")},
 		{name: "GET /a..b.html", want: wantFile(200, "a..b.html", "a..b.html")},
 		{name: "GET /docs/", want: wantFile(200, "docs/index.html", "docs/index.html")},
 		{name: "GET /docs?a=b", want: moved("/docs/?a=b")},
+		{name: "GET /docs/deep", want: moved("/docs/deep/")},
 		{name: "GET /a%20b", want: moved("/a%20b/")},
 		{name: "GET /list", want: moved("/list/")},
 		{name: "HEAD /docs/", want: wantFile(200, "", "docs/index.html", "Content-Length: 15")},
 		{name: "GET /docs/ in part", header: "Range: bytes=5-9",
 			want: wantFile(206, "index", "docs/index.html", "Content-Range: bytes 5-9/15")},
-		{name: "GET / that hasn't changed", header: fmt.Sprintf(`If-None-Match: "%x-a"`, testModified.UnixNano()), want: unchanged},
-		{name: "GET / since its time", header: "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", want: unchanged},
-		{name: "GET / that has changed", header: `If-None-Match: "older"`, want: wantFile(200, "index.html", "index.html")},
+		{name: "GET / that hasn't changed", header: fmt.Sprintf(`If-None-Match: "%x-a"`, testModified.UnixNano()),
+			want: unchanged},
+		{name: "GET / not modified since", header: "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", want: unchanged},
+		{name: "GET / that has changed", header: `If-None-Match: "older"`,
+			want: wantFile(200, "index.html", "index.html")},
 		{name: "POST /", want: wantText("405 Method Not Allowed", "Allow: GET, HEAD")},
 		{name: "DELETE /docs/index.html", want: wantText("405 Method Not Allowed", "Allow: GET, HEAD")},
 		{name: "POST /api/sessions", want: wantText("200 SessionA")},
@@ -711,21 +743,24 @@ func TestFiles(t *testing.T) {
 		}
 		testEqual(t, "response", s.send(t, testRequest(request[0], request[1], "", header...)), tt.want)
 		testMatch(t, "log", s.log.lines(),
-			regexp.MustCompile("^level=INFO msg=request method="+request[0]+" path=.+ status="+tt.want[:3]+" duration=0s\n$"))
+			regexp.MustCompile("^level=INFO msg=request method="+request[0]+" path=.+ status="+tt.want[:3]+
+				" duration=0s\n$"))
 	})
 }
 
-// Names that start with a dot, directories without index.html and links that lead outside are never served. The log
+// Names that start with a dot and links that lead outside are never served, and directories are never listed. The log
 // says why, unless the name is hidden.
 func TestHiddenFiles(t *testing.T) {
-	parent := testFiles(t, "public/index.html", "public/docs/.private/a.html", "public/docs/.htaccess", "public/list/a.html",
+	parent := testFiles(t, "public/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
+		"public/list/a.html",
 		"public/.env", "public/.well-known/a.html", `public/list\.b.html`, "secret.html", "secret/index.html",
 		"public-sibling/index.html")
 	dir := filepath.Join(parent, "public")
 	links := map[string]string{"inside.html": "index.html", "outside.html": "../secret.html", "outside": "../secret",
 		"sibling": "../public-sibling", "absolute.html": filepath.Join(dir, "index.html")}
 	for link, target := range links {
-		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(dir, link)); err != nil && runtime.GOOS != "windows" {
+		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(dir, link)); err != nil &&
+			runtime.GOOS != "windows" {
 			t.Fatal(err) // Windows needs a privilege for links
 		}
 	}
@@ -753,7 +788,8 @@ func TestHiddenFiles(t *testing.T) {
 		{name: "/docs/%2e%2e/%2e%2e/secret.html"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
-		testEqual(t, "response", s.send(t, testRequest("GET", tt.name, "")), wantText("404 404 page not found", "Cache-Control: no-cache"))
+		testEqual(t, "response", s.send(t, testRequest("GET", tt.name, "")),
+			wantText("404 404 page not found", "Cache-Control: no-cache"))
 		cause := ""
 		if tt.opened != "" {
 			_, err := os.OpenInRoot(dir, tt.opened)
@@ -800,6 +836,13 @@ func TestReplacedFiles(t *testing.T) {
 		}
 		write("index.html", "recreated")
 		check("recreated directory", "/", "200\n.*\n\nrecreated")
+
+		descriptors, _ := os.ReadDir("/proc/self/fd") // only Linux has it
+		for _, d := range descriptors {
+			if file, _ := os.Readlink("/proc/self/fd/" + d.Name()); strings.HasPrefix(file, dir) {
+				t.Errorf("%s is still open", file)
+			}
+		}
 	})
 }
 
@@ -861,10 +904,14 @@ func TestSettings(t *testing.T) {
 			dotenv: "OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_TLS_SKIP_VERIFY=''", want: file},
 		{name: "free port", env: "SERVER_PORT=0", want: with(func(c *config) { c.port = "0" })},
 		{name: "largest port", dotenv: "SERVER_PORT=65535", want: with(func(c *config) { c.port = "65535" })},
-		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1", want: with(func(c *config) { c.tlsSkipVerify = true })},
-		{name: "unusual origins", env: "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
+		{name: "0 for false", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=0", want: with(func(c *config) {})},
+		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1",
+			want: with(func(c *config) { c.tlsSkipVerify = true })},
+		{name: "unusual origins",
+			env: "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
 			want: with(func(c *config) {
-				c.origins = []string{"https://a:80", "http://[::1]:443", "capacitor://a", "file://", "http://xn--a.b.:65535"}
+				c.origins = []string{"https://a:80", "http://[::1]:443", "capacitor://a", "file://",
+					"http://xn--a.b.:65535"}
 			})},
 		{name: "directory", dotenv: "STATIC_DIR=.ci", want: with(func(c *config) { c.staticDir = ".ci" })},
 		{name: "names that aren't settings", dotenv: "Z=1\nCORS_ALLOWED_ORIGIN=https://a\nZ=2\nSERVER_PORT=\n",
@@ -889,25 +936,30 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// A mistake is reported with the setting's name, where the value comes from and what is wrong, but without a value that
-// may be secret.
+// A mistake is reported with the setting's name, where the value comes from and what is wrong, but without a value
+// that may be secret.
 func TestInvalidSettings(t *testing.T) {
 	const (
 		noURL    = "must be an http or https URL with a host, such as http://localhost:4443/"
-		noOrigin = "must be an origin such as https://example.com, in lower case, without a path, a trailing slash or the default port"
+		noOrigin = "must be an origin such as https://example.com, in lower case, " +
+			"without a path, a trailing slash or the default port"
 	)
 	for _, tt := range []struct {
 		setting string
 		values  []string
 		want    string
 	}{
-		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"}, "must be a number from 0 to 65535"},
+		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"},
+			"must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
-		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://a:1/hidden@b", "http://a?hidden", "http://a/?",
+		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://a:1/hidden@b", "http://a?hidden",
+			"http://a/?",
 			"http://a/#hidden"}, "must not include credentials, a query or a fragment"},
-		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/", "http://a/b/openvidu/api/sessions"},
+		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/",
+			"http://a/b/openvidu/api/sessions"},
 			"must not include /openvidu/api"},
-		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0", "http://localhost:00"},
+		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0",
+			"http://localhost:00"},
 			"the port must be from 1 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * must stand alone`},
@@ -919,8 +971,10 @@ func TestInvalidSettings(t *testing.T) {
 			testEqual(t, tt.setting+"="+value, fmt.Sprint(err), tt.setting+" (from the environment): "+tt.want)
 		}
 	}
-	for _, origin := range []string{"null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/b", "https://a?b",
-		"https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b", "https://a;https://b", "https://[::1"} {
+	for _, origin := range []string{"null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/b",
+		"https://a?b",
+		"https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b", "https://a;https://b",
+		"https://[::1"} {
 		_, err := loadConfig(testEnv("CORS_ALLOWED_ORIGINS="+origin), testDir("", ""))
 		testEqual(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err),
 			fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
@@ -932,12 +986,15 @@ func TestInvalidSettings(t *testing.T) {
 	}
 
 	// All mistakes are reported at once.
-	_, err := loadConfig(testEnv("SERVER_PORT=x", "OPENVIDU_URL=x"), testDir(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
+	_, err := loadConfig(testEnv("SERVER_PORT=x", "OPENVIDU_URL=x"),
+		testDir(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
 	testEqual(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
-		"SERVER_PORT (from the environment): must be a number from 0 to 65535\nOPENVIDU_URL (from the environment): "+noURL+"\n"+
+		"SERVER_PORT (from the environment): must be a number from 0 to 65535\n"+
+		"OPENVIDU_URL (from the environment): "+noURL+"\n"+
 		"OPENVIDU_TLS_SKIP_VERIFY (from .env): must be true or false")
 	_, err = loadConfig(testEnv("SERVER_PORT=x"), testDir(".env/a", ""))
-	testMatch(t, ".env is a directory", fmt.Sprint(err), regexp.MustCompile(`^.*\.env.*\nSERVER_PORT \(from the environment\): .*$`))
+	testMatch(t, ".env is a directory", fmt.Sprint(err),
+		regexp.MustCompile(`^.*\.env.*\nSERVER_PORT \(from the environment\): .*$`))
 }
 
 func TestDotenv(t *testing.T) {
@@ -950,8 +1007,9 @@ func TestDotenv(t *testing.T) {
 		want  string // the secret or the error
 		texts []string
 	}{
-		{"a", []string{"OPENVIDU_SECRET=a", "\ufeffOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a\r\nSERVER_PORT=1\r\n",
-			"export OPENVIDU_SECRET=a", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a", "  export\tOPENVIDU_SECRET = a  ",
+		{"a", []string{"OPENVIDU_SECRET=a", "\ufeffOPENVIDU_SECRET=a", "\r\n#\r\nOPENVIDU_SECRET=a\r\n \r\n",
+			"export OPENVIDU_SECRET=a", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a",
+			"  export\tOPENVIDU_SECRET = a  ",
 			"other.name-1=x\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a # b",
 			"OPENVIDU_SECRET=a\t# b", "OPENVIDU_SECRET=a #", "OPENVIDU_SECRET='a'# b", `OPENVIDU_SECRET = "a" # "b"`}},
 		{"a b", []string{"OPENVIDU_SECRET =\ta b "}},
@@ -963,12 +1021,16 @@ func TestDotenv(t *testing.T) {
 		{"a # b", []string{`OPENVIDU_SECRET="a # b"`}},
 		{` a "b" `, []string{`OPENVIDU_SECRET=' a "b" ' # c`}},
 		{`a\n$b`, []string{`OPENVIDU_SECRET="a\n$b"`}},
-		{"MY_SECRET", []string{"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", "OPENVIDU_SECRET=\t# b", `OPENVIDU_SECRET=""`,
+		{"MY_SECRET", []string{"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", "OPENVIDU_SECRET=\t# b",
+			`OPENVIDU_SECRET=""`,
 			"OPENVIDU_SECRET=a\nOPENVIDU_SECRET="}},
-		{noPair, []string{"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET:hidden=a", `"OPENVIDU_SECRET"=hidden`}},
-		{quoting, []string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, "OPENVIDU_SECRET='", `OPENVIDU_SECRET="hidden" a`,
+		{noPair, []string{"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET:hidden=a",
+			`"OPENVIDU_SECRET"=hidden`}},
+		{quoting, []string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, "OPENVIDU_SECRET='",
+			`OPENVIDU_SECRET="hidden" a`,
 			`OPENVIDU_SECRET="p"hidden"`, `OPENVIDU_SECRET=" # hidden`}},
-		{noUTF8, []string{"\xff\xfeO\x00=\x00a\x00\n\x00b\x00", "\xfe\xff\x00O\x00=\x00a", "OPENVIDU_SECRET=hidden\xfc"}},
+		{noUTF8, []string{"\xff\xfeO\x00=\x00a\x00\n\x00b\x00", "\xfe\xff\x00O\x00=\x00a",
+			"OPENVIDU_SECRET=hidden\xfc"}},
 	} {
 		for _, text := range tt.texts {
 			cfg, err := loadConfig(testEnv(), testDir(".env", text))
@@ -979,26 +1041,6 @@ func TestDotenv(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Errors contain no text from .env. Quoted text is literal.
-func FuzzDotenv(f *testing.F) {
-	f.Add("a # b\x00\xff\"")
-	f.Add("'\nB=\"")
-	messages := []string{"must be NAME=VALUE", "invalid quoting: put the value in quotes, single or double, that it doesn't contain"}
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, _, err := parseAssignment(text); err != nil && !slices.Contains(messages, err.Error()) {
-			t.Errorf("got error %q, want one of %q", err, messages)
-		}
-		if !utf8.ValidString(text) || strings.ContainsAny(text, "'\n") || text == "" {
-			return
-		}
-		cfg, err := loadConfig(testEnv(), testDir(".env", "X=1\nOPENVIDU_SECRET='"+text+"' # c"))
-		if err != nil {
-			t.Fatalf("quoted %q: %v", text, err)
-		}
-		testEqual(t, "quoted text", cfg.secret, text)
-	})
 }
 
 // -h, .env.example and the README state the same settings and defaults, and .env.example is valid.
@@ -1053,21 +1095,36 @@ func TestReadme(t *testing.T) {
 			t.Errorf("README.md: the program has no message %q", row[1])
 		}
 	}
-	testContains(t, "README.md", readme, "`cannot use OpenVidu yet, retrying`") // TestStartUpCheck and TestProgram expect these two
-	testContains(t, "README.md", readme, "\n"+`    msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443`+"\n")
-
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(testRead(t, "go.mod"))[1]
+	for _, want := range []string{ // what other tests expect of the program
+		"`cannot use OpenVidu yet, retrying`",
+		`    msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443` + "\n",
+		"did not arrive within 10 s", "exceeds 100 KiB", "didn't respond within 30 s", "wait 50 s",
+		"stop_grace_period: 50s\n", "--stop-timeout 50 ",
+		`post("sessions", {`, `post("sessions/" + sessionId + "/connections", {`,
+		"[Go](https://go.dev/dl/) " + version + " or newer", "FROM golang:" + version + " AS build",
+	} {
+		testContains(t, "README.md", readme, want)
+	}
+	variables := []string{"DOMAIN_OR_PUBLIC_IP", "HTTPS_PORT", "FORCE_PLAIN_HTTP"} // OpenVidu's
+	for _, s := range settings {
+		variables = append(variables, s.name)
+	}
+	for _, variable := range regexp.MustCompile(`(?m)(?: -e|^ +-) ([A-Z_]+)=`).FindAllStringSubmatch(readme, -1) {
+		if !slices.Contains(variables, variable[1]) {
+			t.Errorf("README.md: %s is not a setting", variable[1])
+		}
+	}
 	_, example, _ := strings.Cut(readme, "```go\n")
 	example, _, _ = strings.Cut(example, "```")
 	testContains(t, "the Go files", testRead(t, "handlers_test.go")+source, cmp.Or(example, "the README's example"))
-	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(testRead(t, "go.mod"))[1]
-	testContains(t, "README.md", readme, "[Go](https://go.dev/dl/) "+version+" or newer")
-	testContains(t, "README.md", readme, "FROM golang:"+version+" AS build")
 }
 
 // With responses recorded from OpenVidu, the commands of the README's quick start print the output shown there.
 func TestQuickStart(t *testing.T) {
 	readme := testRead(t, "README.md")
-	commands := regexp.MustCompile(`curl -w "\\n" (?:-X POST|-d "(.*)") http://localhost:5000(/\S+)`).FindAllStringSubmatch(readme, -1)
+	pattern := regexp.MustCompile(`curl -w "\\n" (?:-X POST|-d "(.*)") http://localhost:5000(/\S+)`)
+	commands := pattern.FindAllStringSubmatch(readme, -1)
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeRecorded)
 		output := "\n\n"
@@ -1093,7 +1150,7 @@ func TestOneExecution(t *testing.T) {
 		})
 		var clients sync.WaitGroup
 		for range 10 { // 10 connections
-			clients.Go(func() { testEqual(t, "response", s.post(t, testConnections, ""), wantText("200 "+testToken)) })
+			clients.Go(func() { s.post(t, testConnections, "") })
 		}
 		synctest.Wait()
 		close(release)
@@ -1115,42 +1172,18 @@ func TestEndlessResponse(t *testing.T) {
 				n, err = w.Write(make([]byte, 1<<10))
 			}
 		})
-		testEqual(t, "response", s.post(t, testSessions, ""), wantText("502 unexpected response from OpenVidu: check OPENVIDU_URL"))
+		testEqual(t, "response", s.post(t, testSessions, ""),
+			wantText("502 unexpected response from OpenVidu: check OPENVIDU_URL"))
 		synctest.Wait()
 		testEqual(t, "MiB that OpenVidu could send", sent>>20, 1)
 	})
 }
 
-// OpenVidu's cookies are kept and sent back, whatever the response.
-func TestCookies(t *testing.T) {
-	testBubble(t, func(t *testing.T) {
-		var setCookie string
-		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header()["Set-Cookie"] = []string{setCookie}
-			w.WriteHeader(409)
-		})
-		for _, tt := range []struct{ want, setCookie string }{
-			{"", "OVJSESSIONID=1; Path=/; HttpOnly"},
-			{"OVJSESSIONID=1", ""},
-			{"OVJSESSIONID=1", "OVJSESSIONID=2; Path=/; HttpOnly"},
-			{"OVJSESSIONID=2", "route=a; Path=/"},
-			{"OVJSESSIONID=2; route=a", "OVJSESSIONID=; Path=/; Max-Age=0"},
-			{"route=a", ""},
-		} {
-			setCookie = tt.setCookie
-			testEqual(t, "response", s.post(t, testSessions, testSessionA), wantText("200 SessionA"))
-			_, got, _ := strings.Cut(s.openvidu.received(), "\nCookie: ")
-			got, _, _ = strings.Cut(got, "\n")
-			testEqual(t, "cookie", got, tt.want)
-		}
-	})
-}
-
-// OpenVidu's certificate is verified, TLS 1.2 is the minimum, and the log has the cause.
+// OpenVidu's certificate is verified, TLS 1.2 is the minimum, and the log has the cause of a failure.
 func TestTLS(t *testing.T) {
 	const (
-		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, in development only, " +
-			"set OPENVIDU_TLS_SKIP_VERIFY=true"
+		certificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA " +
+			"or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
 		unreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 		noAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	)
@@ -1174,20 +1207,25 @@ func TestTLS(t *testing.T) {
 	const https = "https://127.0.0.1:4443"
 	testRows(t, []row{
 		{name: "trusted certificate", url: https, openvidu: &tls.Config{}, modify: trust, want: "200 SessionA"},
-		{name: "TLS 1.2", url: https, openvidu: &tls.Config{MaxVersion: tls.VersionTLS12}, modify: trust, want: "200 SessionA"},
-		{name: "TLS 1.1", url: https, openvidu: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, modify: trust,
-			want: unreachable, wantCause: "tls: .*protocol version"},
+		{name: "TLS 1.2", url: https, openvidu: &tls.Config{MaxVersion: tls.VersionTLS12}, modify: trust,
+			want: "200 SessionA"},
+		{name: "TLS 1.1", url: https, openvidu: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+			modify: trust,
+			want:   unreachable, wantCause: "tls: .*protocol version"},
 		{name: "unknown CA", url: https, openvidu: &tls.Config{}, modify: distrust, want: certificate,
 			wantCause: "x509: .*unknown authority"},
-		{name: "unknown CA, verification skipped", url: https, openvidu: &tls.Config{}, modify: distrust, skipVerify: "true",
-			want: "200 SessionA"},
+		{name: "unknown CA, verification skipped", url: https, openvidu: &tls.Config{}, modify: distrust,
+			skipVerify: "true",
+			want:       "200 SessionA"},
 		{name: "certificate of another host", url: "https://localhost:4443", openvidu: &tls.Config{}, modify: trust,
 			want: certificate, wantCause: "x509: .*valid for .* not localhost"},
-		{name: "expired certificate", url: https, openvidu: &tls.Config{}, modify: trustInNextCentury, want: certificate,
+		{name: "expired certificate", url: https, openvidu: &tls.Config{}, modify: trustInNextCentury,
+			want:      certificate,
 			wantCause: "x509: certificate has expired"},
 		{name: "HTTP sent to an HTTPS port", url: "http://127.0.0.1:4443", openvidu: &tls.Config{}, want: noAPI,
 			wantCause: "status 400"},
-		{name: "HTTPS sent to an HTTP port", url: https, want: noAPI, wantCause: "server gave HTTP response to HTTPS client"},
+		{name: "HTTPS sent to an HTTP port", url: https, want: noAPI,
+			wantCause: "server gave HTTP response to HTTPS client"},
 	}, func(t *testing.T, tt row) {
 		f := newFake(fakeRecorded)
 		f.TLS = tt.openvidu
@@ -1199,7 +1237,8 @@ func TestTLS(t *testing.T) {
 		status, text, _ := strings.Cut(tt.want, " ")
 		want := "^level=INFO .* status=200 duration=\\S+\n$"
 		if tt.wantCause != "" {
-			want = "^level=ERROR .* status=" + status + " duration=\\S+ error=\"" + regexp.QuoteMeta(text) + ": .*" + tt.wantCause + ".*\"\n$"
+			want = "^level=ERROR .* status=" + status + " duration=\\S+ error=\"" + regexp.QuoteMeta(text) + ": .*" +
+				tt.wantCause + ".*\"\n$"
 		}
 		testMatch(t, "log", s.log.lines(), regexp.MustCompile(want))
 		testEqual(t, "connections", s.openvidu.connected.Load(), 1)
@@ -1209,13 +1248,14 @@ func TestTLS(t *testing.T) {
 // Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake.
 func TestConnectTimeouts(t *testing.T) {
 	const unreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	// The only portable stand-in for a host that doesn't respond is a name server that doesn't. Look a name up before, because
-	// package net has to create its channels outside the bubble.
+	// A name server that doesn't respond stands in for a host that doesn't, on every system. Look up a name first,
+	// because package net has to create its channels outside the bubble.
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
 	(&net.Resolver{PreferGo: true}).LookupHost(t.Context(), "localhost")
 	testBubble(t, func(t *testing.T) {
-		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
+			error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
@@ -1246,8 +1286,8 @@ func TestConnectTimeouts(t *testing.T) {
 	})
 }
 
-// OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a reason
-// only if it has changed.
+// OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a
+// reason only if it has changed.
 func TestStartUpCheck(t *testing.T) {
 	const warning = `level=WARN msg="cannot use OpenVidu yet, retrying" every=5s error=`
 	responses := []http.HandlerFunc{fakeResponse(503, ""), fakeResponse(500, recordedHTML), fakeResponse(200, "<"),
@@ -1266,14 +1306,16 @@ func TestStartUpCheck(t *testing.T) {
 		testEqual(t, "times of the checks", fmt.Sprint(checked), "[0s 5s 10s 15s 20s 25s 30s 35s 1m10s 1m15s]")
 		testEqual(t, "time of the last response", time.Since(start), 104*time.Second)
 		testContains(t, "requests to OpenVidu", s.openvidu.received(), "GET /openvidu/api/config\n")
-		testEqual(t, "log", s.log.lines(), warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
-			warning+"\"unexpected response from OpenVidu: check OPENVIDU_URL: invalid character '<' looking for beginning of value\"\n"+
-			warning+"\"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI\"\n"+
-			warning+"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"+
+		testEqual(t, "log", s.log.lines(),
 			warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
-			warning+"\"OpenVidu timed out: try again, or check OPENVIDU_URL\"\n"+
-			warning+"\"Bad Request\"\n"+
-			"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
+				warning+"\"unexpected response from OpenVidu: check OPENVIDU_URL: "+
+				"invalid character '<' looking for beginning of value\"\n"+
+				warning+"\"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI\"\n"+
+				warning+"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"+
+				warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
+				warning+"\"OpenVidu timed out: try again, or check OPENVIDU_URL\"\n"+
+				warning+"\"Bad Request\"\n"+
+				"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
 	})
 
 	type row struct {
@@ -1285,8 +1327,9 @@ func TestStartUpCheck(t *testing.T) {
 	testRows(t, []row{
 		{name: "shutdown before the check", openvidu: fakeHang(""), after: 0, wantLog: ""},
 		{name: "shutdown during the check", openvidu: fakeHang(""), after: time.Second, wantLog: ""},
-		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""), after: 4 * time.Second, wantLog: warning +
-			"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"},
+		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""), after: 4 * time.Second,
+			wantLog: warning +
+				"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
@@ -1321,22 +1364,26 @@ func TestTimeouts(t *testing.T) {
 			want: "200 SessionA", wantAfter: 29 * time.Second, wantDuration: "29s"},
 		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole},
 			want: timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
-		{name: "OpenVidu never responds with a token", openvidu: fakeHang(""), writes: []string{testRequest("POST", testConnections, "")},
-			want: timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
+		{name: "OpenVidu never responds with a token", openvidu: fakeHang(""),
+			writes: []string{testRequest("POST", testConnections, "")},
+			want:   timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
 		{name: "OpenVidu's response never ends", openvidu: fakeHang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
 			writes: []string{whole}, want: timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
 		{name: "headers in 4 s", openvidu: fakeRecorded, writes: []string{"POST ", whole[5:]}, pause: 4 * time.Second,
 			want: "200 SessionA", wantAfter: 4 * time.Second, wantDuration: "0s"},
-		{name: "headers that never end", writes: []string{head[:len(head)-2]}, want: noAnswer, wantAfter: 5 * time.Second},
+		{name: "headers that never end", writes: []string{head[:len(head)-2]}, want: noAnswer,
+			wantAfter: 5 * time.Second},
 		{name: "body in 9 s, OpenVidu takes 29 s", openvidu: fakeDelay(29*time.Second, fakeRecorded),
 			writes: []string{head + "{", "}"}, pause: 9 * time.Second,
 			want: "200 SessionA", wantAfter: 38 * time.Second, wantDuration: "38s"},
 		{name: "body that never ends", writes: []string{head + "{"}, want: "408 timed out reading request body",
 			wantAfter: 10 * time.Second, wantDuration: "10s"},
-		{name: "client that reads after 49 s", openvidu: fakeRecorded, writes: []string{whole}, readsAfter: 49 * time.Second,
-			want: "200 SessionA", wantAfter: 49 * time.Second, wantDuration: "0s"},
-		{name: "client that reads after 51 s", openvidu: fakeRecorded, writes: []string{whole}, readsAfter: 51 * time.Second,
-			want: noAnswer, wantAfter: 51 * time.Second, wantDuration: "0s"},
+		{name: "client that reads after 49 s", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: 49 * time.Second,
+			want:       "200 SessionA", wantAfter: 49 * time.Second, wantDuration: "0s"},
+		{name: "client that reads after 51 s", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: 51 * time.Second,
+			want:       noAnswer, wantAfter: 51 * time.Second, wantDuration: "0s"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
@@ -1367,18 +1414,24 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-// The server closes a client's idle connection after 2 min, and one to OpenVidu after 30 s, before OpenVidu does so
-// after 60 s.
+// Connections to OpenVidu are reused if they were idle for less than 30 s; OpenVidu closes them after 60 s. This
+// server closes a client's idle connection after 2 min.
 func TestIdleConnections(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
-		s := startTest(t, fakeRecorded)
-		s.post(t, testSessions, "")
-		time.Sleep(29 * time.Second)
-		s.post(t, testSessions, "")
-		testEqual(t, "connections to OpenVidu if idle for 29 s", s.openvidu.connected.Load(), 1)
-		time.Sleep(31 * time.Second)
-		s.post(t, testSessions, "")
-		testEqual(t, "connections to OpenVidu if idle for 31 s", s.openvidu.connected.Load(), 2)
+		s := startTest(t, fakeDelay(time.Second, fakeRecorded))
+		for _, tt := range []struct {
+			idle time.Duration
+			want int32 // connections so far
+		}{{0, 32}, {29 * time.Second, 32}, {31 * time.Second, 64}} {
+			time.Sleep(tt.idle)
+			var clients sync.WaitGroup
+			for range 32 {
+				clients.Go(func() { s.post(t, testSessions, "") })
+			}
+			clients.Wait()
+			testEqual(t, fmt.Sprint("connections to OpenVidu after being idle for ", tt.idle),
+				s.openvidu.connected.Load(), tt.want)
+		}
 
 		c := s.dial(t)
 		io.WriteString(c, testRequest("POST", testSessions, ""))
@@ -1401,28 +1454,33 @@ func TestClientFaults(t *testing.T) {
 	}
 	type row struct{ name, request, want, wantCause string }
 	testRows(t, []row{
-		{name: "HTTP/1.0, as from nginx", request: strings.Replace(testRequest("POST", testConnections, "{}"), "/1.1", "/1.0", 1),
+		{name: "HTTP/1.0, as from nginx", request: strings.Replace(testRequest("POST", testConnections, "{}"), "/1.1",
+			"/1.0", 1),
 			want: wantText("200 "+testToken, "Connection: close")},
 		{name: "chunked body", request: testRequest("POST", testConnections, "2\r\n{}\r\n0\r\n\r\n", chunked),
 			want: wantText("200 " + testToken)},
 		{name: "invalid chunk", request: testRequest("POST", testConnections, "x\r\n", chunked),
-			want: wantText("400 cannot read request body", "Connection: close"), wantCause: ": invalid byte in chunk length"},
+			want:      wantText("400 cannot read request body", "Connection: close"),
+			wantCause: ": invalid byte in chunk length"},
 		{name: "header of 19 KiB", request: header(19 << 10), want: wantText("200 " + testToken)},
-		{name: "header of 21 KiB", request: header(21 << 10), want: "431\nConnection: close\nContent-Type: text/plain; " +
-			"charset=utf-8\n\n431 Request Header Fields Too Large"},
+		{name: "header of 21 KiB", request: header(21 << 10),
+			want: "431\nConnection: close\nContent-Type: text/plain; " +
+				"charset=utf-8\n\n431 Request Header Fields Too Large"},
 		{name: "body of 100 KiB and a byte", request: testRequest("POST", testConnections, "{}"+large[:100*1024-1]),
 			want: wantText(tooLarge, "Connection: close")},
 		{name: "chunked body of 100 KiB and a byte",
 			request: testRequest("POST", testConnections, "19001\r\n"+large[:100*1024+1]+"\r\n0\r\n\r\n", chunked),
 			want:    wantText(tooLarge, "Connection: close")},
-		{name: "body of 1 MB", request: testRequest("POST", testSessions, large), want: wantText(tooLarge, "Connection: close")},
+		{name: "body of 1 MB", request: testRequest("POST", testSessions, large),
+			want: wantText(tooLarge, "Connection: close")},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, fakeRecorded)
 		testEqual(t, "response", s.send(t, tt.request), tt.want)
 		if status, body, _ := strings.Cut(tt.want, "\n"); status != "431" {
 			_, body, _ = strings.Cut(body, "\n\n")
 			path := strings.Fields(tt.request)[1]
-			testEqual(t, "log", s.log.lines(), wantLogLine(path, status+" "+strings.TrimSuffix(body, "\n"), tt.wantCause))
+			testEqual(t, "log", s.log.lines(), wantLogLine(path, status+" "+strings.TrimSuffix(body, "\n"),
+				tt.wantCause))
 		}
 	})
 }
@@ -1437,7 +1495,8 @@ func TestUnreadBodies(t *testing.T) {
 		{name: "unknown path", request: testRequest("POST", "/nowhere", body, "Connection: close"), want: "404"},
 		{name: "wrong method", request: testRequest("PUT", testSessions, body, "Connection: close"), want: "405"},
 		{name: "preflight", want: "204",
-			request: testRequest("OPTIONS", testSessions, body, "Connection: close", "Access-Control-Request-Method: POST")},
+			request: testRequest("OPTIONS", testSessions, body, "Connection: close",
+				"Access-Control-Request-Method: POST")},
 		{name: "client that waits for 100 Continue", request: waiting, want: "404"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, nil)
@@ -1454,7 +1513,7 @@ func TestUnreadBodies(t *testing.T) {
 	})
 }
 
-// When the client disconnects, the request to OpenVidu is cancelled immediately, and the log shows 499 at level INFO.
+// When the client disconnects, the request to OpenVidu is canceled immediately, and the log shows 499 at level INFO.
 func TestClientDisconnects(t *testing.T) {
 	type row struct{ name, path, body string }
 	testRows(t, []row{
@@ -1462,18 +1521,18 @@ func TestClientDisconnects(t *testing.T) {
 		{name: "session that others can share", path: testSessions, body: testSessionA},
 		{name: "connection", path: testConnections},
 	}, func(t *testing.T, tt row) {
-		cancelled := make(chan bool)
+		canceled := make(chan bool)
 		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
-			close(cancelled)
+			close(canceled)
 		})
 		c := s.dial(t)
 		io.WriteString(c, testRequest("POST", tt.path, tt.body))
 		synctest.Wait()
 		start := time.Now()
 		c.Close()
-		<-cancelled
-		testEqual(t, "time until the request to OpenVidu is cancelled", time.Since(start), 0)
+		<-canceled
+		testEqual(t, "time until the request to OpenVidu is canceled", time.Since(start), 0)
 		synctest.Wait()
 		testEqual(t, "log", s.log.lines(), wantLogLine(tt.path, "499 client disconnected", ""))
 	})
@@ -1483,14 +1542,17 @@ func TestClientDisconnects(t *testing.T) {
 // gets no 5xx (except 501 and 505, which are net/http's).
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{testSessions, testConnections, "/api/sessions/%2e%2e/connections", "//api/sessions",
-		"/api/sessions/a%2F..%2Fb/connections", "/api/sessions/../x?y#z", "http://x/api/sessions", "*", "/api/sessions/%2"} {
-		for _, body := range []string{"", "{}{}", `{"customSessionId":"a\u0000\r\n"}`, `{"customSessionId":5,"customSessionId":null}`,
+		"/api/sessions/a%2F..%2Fb/connections", "/api/sessions/../x?y#z", "http://x/api/sessions", "*",
+		"/api/sessions/%2"} {
+		for _, body := range []string{"", "{}{}", `{"customSessionId":"a\u0000\r\n"}`,
+			`{"customSessionId":5,"customSessionId":null}`,
 			"{\"\xff\":1}", `{"role":"BOSS"}`} {
 			f.Add(path, body)
 		}
 	}
 	serverError := regexp.MustCompile("^50[0234]")
-	pattern := regexp.MustCompile(`^POST /openvidu/api/sessions(/[A-Za-z0-9_-]+/connection)?\n(?:.+\n)+\n([ \t\r\n]*\{(?s:.*))\n$`)
+	const line = `^POST /openvidu/api/sessions(/[A-Za-z0-9_-]+/connection)?\n`
+	pattern := regexp.MustCompile(line + `(?:.+\n)+\n([ \t\r\n]*\{(?s:.*))\n$`)
 	f.Fuzz(func(t *testing.T, path, body string) {
 		testBubble(t, func(t *testing.T) {
 			s := startTest(t, fakeRecorded)
@@ -1499,7 +1561,7 @@ func FuzzRequest(f *testing.F) {
 			}
 			if got := s.openvidu.received(); got != "" {
 				if match := pattern.FindStringSubmatch(got); match == nil || !json.Valid([]byte(match[2])) {
-					t.Errorf("OpenVidu got %q", got)
+					t.Errorf("OpenVidu got %q, want a valid request for a session or a connection", got)
 				}
 			}
 		})
@@ -1520,12 +1582,15 @@ func TestShutdown(t *testing.T) {
 		if _, err := s.listener.dial(); err == nil {
 			t.Error("the port is still open after the signal")
 		}
-		testEqual(t, "log after the signal", s.log.lines(), "level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
+		testEqual(t, "log after the signal", s.log.lines(),
+			"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
 		time.Sleep(9 * time.Second)
 		io.WriteString(c, "}")
-		testEqual(t, "response to the longest request", testReadResponse(c, "POST"), wantText("200 SessionA", "Connection: close"))
+		testEqual(t, "response to the longest request", testReadResponse(c, "POST"),
+			wantText("200 SessionA", "Connection: close"))
 		testEqual(t, "result", <-s.result, nil)
-		testEqual(t, "time until the end", time.Since(start).Truncate(time.Second), 38*time.Second) // Shutdown polls twice a second
+		testEqual(t, "time until the end", time.Since(start).Truncate(time.Second),
+			38*time.Second) // Shutdown polls twice a second
 	})
 
 	dir := t.TempDir()
@@ -1553,7 +1618,8 @@ func TestListenerErrors(t *testing.T) {
 		s.listener.errors <- syscall.EMFILE
 		s.listener.errors <- errors.New("listener broken")
 		testEqual(t, "result", fmt.Sprint(<-s.result), "listener broken")
-		testEqual(t, "log", s.log.lines(), fmt.Sprintf("level=WARN msg=%q\n", fmt.Sprintf("http: Accept error: %v; retrying in 5ms", syscall.EMFILE)))
+		testEqual(t, "log", s.log.lines(), fmt.Sprintf("level=WARN msg=%q\n",
+			fmt.Sprintf("http: Accept error: %v; retrying in 5ms", syscall.EMFILE)))
 	})
 }
 
@@ -1565,8 +1631,10 @@ func TestProgram(t *testing.T) {
 	})
 	f.TLS = &tls.Config{}
 	f.start(t, nil)
-	s := startProgram(t, testDir(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+testSecret+"\nB=hidden\nA=\n"), "SERVER_PORT=0",
-		"OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
+	s := startProgram(t, testDir(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+testSecret+"\nB=hidden\nA=\n"),
+		"SERVER_PORT=0",
+		"OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b",
+		"STATIC_DIR=.")
 	s.waitFor(t, "is ready")
 	any, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -1575,15 +1643,19 @@ func TestProgram(t *testing.T) {
 	any.Close()
 	host, _, _ := net.SplitHostPort(any.Addr().String())
 	_, port, _ := net.SplitHostPort(s.address)
-	testEqual(t, "response", s.send(t, testRequest("POST", testSessions, "", "Origin: https://b")), wantResponse(200, "SessionA",
-		"Access-Control-Allow-Origin: https://b", "Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"))
+	testEqual(t, "response", s.send(t, testRequest("POST", testSessions, "", "Origin: https://b")),
+		wantResponse(200, "SessionA",
+			"Access-Control-Allow-Origin: https://b", "Content-Type: text/plain; charset=utf-8", "Vary: Origin",
+			"X-Content-Type-Options: nosniff"))
 	testEqual(t, "status of a file", s.send(t, testRequest("GET", "/go.mod", ""))[:3], "200")
-	testEqual(t, "status of a header of 64 KiB", s.send(t, testRequest("GET", "/", "", "A: "+strings.Repeat("a", 64<<10)))[:3], "431")
+	testEqual(t, "status of a header of 64 KiB", s.send(t, testRequest("GET", "/", "",
+		"A: "+strings.Repeat("a", 64<<10)))[:3], "431")
 	s.stop()
 	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
 	testEqual(t, "log", regexp.MustCompile(` duration=\S+`).ReplaceAllString(s.log.lines(), ""), ""+
 		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" OPENVIDU_URL="+f.URL+"/path "+
-		"OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true CORS_ALLOWED_ORIGINS=https://a,https://b STATIC_DIR=.\n"+
+		"OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true "+
+		"CORS_ALLOWED_ORIGINS=https://a,https://b STATIC_DIR=.\n"+
 		"level=WARN msg=\".env contains names that aren't settings\" names=A,B\n"+
 		"level=WARN msg=\"OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret\"\n"+
 		"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n"+
@@ -1595,22 +1667,33 @@ func TestProgram(t *testing.T) {
 			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
 }
 
+// Unless the setting says so, certificates are verified.
+func TestProgramVerifies(t *testing.T) {
+	t.Parallel()
+	f := newFake(fakeRecorded)
+	f.TLS = &tls.Config{}
+	f.start(t, nil)
+	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	s.waitFor(t, "cannot verify OpenVidu's certificate")
+}
+
 // A shutdown cancels the start-up check, even if the signal arrives before the program serves.
 func TestProgramStops(t *testing.T) {
 	t.Parallel()
-	checking, cancelled := make(chan bool, 1), make(chan bool, 1)
+	checking, canceled := make(chan bool, 1), make(chan bool, 1)
 	f := newFake(func(w http.ResponseWriter, r *http.Request) {
 		checking <- true
 		<-r.Context().Done()
-		cancelled <- true
+		canceled <- true
 	})
 	f.start(t, nil)
-	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	s := startProgram(t, testDir(".env", "B=hidden"), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
 	testReceive(t, "the start-up check", checking)
 	s.stop()
-	testReceive(t, "the cancellation of the start-up check", cancelled)
+	testReceive(t, "the cancellation of the start-up check", canceled)
 	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
 	testMatch(t, "log", s.log.lines(), regexp.MustCompile(`^level=INFO msg=listening .* OPENVIDU_SECRET=\(default\) .*`+
+		"\nlevel=WARN msg=\".env contains names that aren't settings\" names=B"+
 		"\nlevel=INFO msg=\"shutting down, waiting for requests in flight\"\n$"))
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -1622,8 +1705,8 @@ func TestProgramStops(t *testing.T) {
 	testEqual(t, "result after an early signal", testReceive(t, "the end of the program", result), nil)
 }
 
-// Requests to OpenVidu use the proxy that the environment names, unless NO_PROXY excludes OpenVidu's host. The program
-// runs in another process because net/http reads these variables only once.
+// Requests to OpenVidu use the proxy that the environment names, unless NO_PROXY excludes OpenVidu's host. The
+// program runs in another process because net/http reads these variables only once.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	proxy := newFake(fakeResponse(407, ""))
@@ -1667,6 +1750,9 @@ func TestExit(t *testing.T) {
 		name := strings.TrimSpace(tt.arg + " " + tt.dotenv)
 		testEqual(t, "exit status of "+name, cmd.ProcessState.ExitCode(), tt.wantStatus)
 		testMatch(t, "output of "+name, log.text(), regexp.MustCompile("(?s)"+tt.want))
+		if t.Failed() {
+			return // the others would wait, too
+		}
 	}
 }
 
@@ -1687,8 +1773,7 @@ func TestSignals(t *testing.T) {
 		{"SIGINT twice", os.Interrupt, true, "signal: interrupt"},
 		{"SIGTERM twice", syscall.SIGTERM, true, "signal: terminated"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
+		ok := t.Run(tt.name, func(t *testing.T) {
 			arrived, release := make(chan bool, 1), make(chan bool)
 			f := newFake(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == "POST" {
@@ -1715,6 +1800,9 @@ func TestSignals(t *testing.T) {
 			}
 			testEqual(t, "exit status", fmt.Sprint(testReceive(t, "the end of the program", p.result)), tt.want)
 		})
+		if !ok {
+			return // the others would wait, too
+		}
 	}
 }
 
@@ -1729,13 +1817,15 @@ func TestLogWithoutReader(t *testing.T) {
 	p := startProcess(t, "OPENVIDU_URL="+f.URL)
 	p.waitFor(t, "is ready")
 	p.closeLog()
-	testEqual(t, "response without a reader of the log", p.post(t, testSessions, ""), wantText("200 SessionA"))
-	testEqual(t, "next response", p.post(t, testSessions, ""), wantText("200 SessionA"))
+	for range 2 {
+		testEqual(t, "status without a reader of the log", p.post(t, testSessions, "")[:3], "200")
+	}
 	p.cmd.Process.Signal(os.Interrupt)
 	testEqual(t, "exit status", fmt.Sprint(testReceive(t, "the end of the program", p.result)), "<nil>")
 }
 
-// testRows runs test for each row, in a bubble of its own, and stops after three failures. A row's first field is its name.
+// testRows runs test for each row, in a bubble of its own, and stops after three failures. A row's first field is its
+// name.
 func testRows[Row any](t *testing.T, rows []Row, test func(t *testing.T, row Row)) {
 	t.Helper()
 	failed := 0
@@ -1751,12 +1841,17 @@ func testRows[Row any](t *testing.T, rows []Row, test func(t *testing.T, row Row
 	}
 }
 
-// testBubble runs test with the clock of testing/synctest.
+// testBubble runs test with the clock of testing/synctest, which an endless loop would stop.
 func testBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
+	watchdog := time.AfterFunc(2*testPatience, func() {
+		fmt.Printf("--- FAIL: %s: an endless loop, or something outside the bubble that never happens\n", t.Name())
+		os.Exit(1)
+	})
+	defer watchdog.Stop()
 	defer func() {
 		if p := recover(); p != nil { // synctest's
-			t.Errorf("something waits for ever: %v", p)
+			t.Errorf("something waits forever: %v", p)
 		}
 	}()
 	synctest.Test(t, test)
@@ -1774,8 +1869,8 @@ type testServer struct {
 	result       chan error         // of the program
 }
 
-// startTest starts this server in a bubble, in front of an OpenVidu that responds with the given handler. settings are
-// NAME=value pairs.
+// startTest starts this server in a bubble, in front of an OpenVidu that responds with the given handler. settings
+// are NAME=value pairs.
 func startTest(t *testing.T, openvidu http.HandlerFunc, settings ...string) *testServer {
 	t.Helper()
 	return startTestWith(t, newFake(openvidu), newAPI, settings...)
@@ -1792,8 +1887,9 @@ func startTestWith(t *testing.T, f *fakeOpenVidu, newAPI func(*openVidu) http.Ha
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &testServer{openvidu: f, log: newTestLog(), listener: newTestListener(), stop: stop, result: make(chan error, 1),
-		ov: newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)}
+	s := &testServer{openvidu: f, log: newTestLog(), listener: newTestListener(), stop: stop,
+		result: make(chan error, 1),
+		ov:     newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)}
 	s.dialOpenVidu = s.transport().DialContext
 	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) { return network.dial() }
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
@@ -1879,7 +1975,7 @@ func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*testPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 	t.Cleanup(cancel)
 	cmd, log := exec.CommandContext(ctx, self), newTestLog()
 	cmd.Dir, cmd.Stderr = t.TempDir(), log
@@ -1890,7 +1986,7 @@ func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 // testPatience is how long a test waits for something that should happen immediately, unless it runs in a bubble.
 const testPatience = 5 * time.Second
 
-// dial opens a connection to this server, which fails at the end of the test's patience.
+// dial opens a connection to this server, whose deadline is testPatience, or 5 min in a bubble.
 func (s *testServer) dial(t *testing.T) net.Conn {
 	t.Helper()
 	var c net.Conn
@@ -1925,8 +2021,8 @@ func (s *testServer) post(t *testing.T, path, body string) string {
 	return s.send(t, testRequest("POST", path, body))
 }
 
-// testRequest returns a request to this server with the given header lines. Every request of the tests is made here: if
-// you add a login to this server, add its header here, after Host.
+// testRequest returns a request to this server with the given header lines. Every request of the tests is made here:
+// if you add a login to this server, add its header here, after Host.
 func testRequest(method, path, body string, header ...string) string {
 	header = append([]string{method + " " + path + " HTTP/1.1", "Host: localhost:5000"}, header...)
 	if !slices.Contains(header, "Transfer-Encoding: chunked") {
@@ -1960,8 +2056,8 @@ func testHeaderLines(header http.Header) string {
 	return strings.ReplaceAll(text.String(), "\r\n", "\n")
 }
 
-// wantResponse returns a whole response, without Date: the status, the given header lines and Content-Length, sorted by
-// name, and the body.
+// wantResponse returns a whole response, without Date: the status, the given header lines and Content-Length, sorted
+// by name, and the body.
 func wantResponse(status int, body string, header ...string) string {
 	values := http.Header{}
 	for _, line := range header {
@@ -1974,14 +2070,16 @@ func wantResponse(status int, body string, header ...string) string {
 	return fmt.Sprintf("%d\n%s\n%s", status, testHeaderLines(values), body)
 }
 
-// wantText returns the whole response for a status and a text, such as "404 page not found", if every origin is allowed.
+// wantText returns the whole response for a status and a text, such as "404 page not found", if every origin is
+// allowed.
 func wantText(want string, header ...string) string {
 	code, text, _ := strings.Cut(want, " ")
 	status, _ := strconv.Atoi(code)
 	if status != http.StatusOK {
 		text += "\n" // http.Error adds it
 	}
-	return wantResponse(status, text, append(header, "Access-Control-Allow-Origin: *", "Content-Type: text/plain; charset=utf-8",
+	return wantResponse(status, text, append(header, "Access-Control-Allow-Origin: *",
+		"Content-Type: text/plain; charset=utf-8",
 		"X-Content-Type-Options: nosniff")...)
 }
 
@@ -2234,7 +2332,8 @@ func (l *testLog) lines() string { return testTimePattern.ReplaceAllString(l.tex
 // checkSecrets fails the test if the log contains a secret.
 func (l *testLog) checkSecrets(t *testing.T) {
 	t.Helper()
-	for _, secret := range []string{testSecret, testCredentials, "tok_", strings.TrimPrefix(testCookie, "OVJSESSIONID="), "hidden"} {
+	for _, secret := range []string{testSecret, testCredentials, "tok_",
+		strings.TrimPrefix(testCookie, "OVJSESSIONID="), "hidden"} {
 		if strings.Contains(l.text(), secret) {
 			t.Errorf("the log contains %q:\n%.1000s", secret, l.text())
 		}
@@ -2289,7 +2388,7 @@ func testDir(name, text string) fs.FS {
 	return fstest.MapFS{name: {Data: []byte(text)}}
 }
 
-// testRead returns the text of a file of this repository, which may have CRLF in a checkout on Windows.
+// testRead returns the text of a file of this repository, with LF for the CRLF of a checkout on Windows.
 func testRead(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -2350,42 +2449,52 @@ func testContains(t *testing.T, name, got, want string) {
 	}
 }
 
-// Responses recorded from OpenVidu 2.31.0, as openvidu/openvidu-dev starts it.
+// Responses recorded from OpenVidu 2.31.0.
 const (
-	recordedSession = `{"id":"SessionA","object":"session","sessionId":"SessionA","createdAt":1795490638585,"recording":false,"broadcasting":false,` +
-		`"mediaMode":"ROUTED","recordingMode":"MANUAL","defaultRecordingProperties":{"name":"","hasAudio":true,"hasVideo":true,` +
-		`"outputMode":"COMPOSED","recordingLayout":"BEST_FIT","resolution":"1280x720","frameRate":25,"shmSize":536870912},` +
-		`"customSessionId":"SessionA","forcedVideoCodec":"MEDIA_SERVER_PREFERRED","allowTranscoding":false,"connections":{"numberOfElements":0,` +
-		`"content":[]}}`
-	recordedConnection = `{"id":"con_XVQuLRIvX0","object":"connection","status":"pending","connectionId":"con_XVQuLRIvX0","sessionId":"SessionA",` +
-		`"createdAt":1795490638684,"type":"WEBRTC","record":true,"role":"PUBLISHER","kurentoOptions":null,"customIceServers":[],"rtspUri":null,` +
+	recordedSession = `{"id":"SessionA","object":"session","sessionId":"SessionA","createdAt":1795490638585,` +
+		`"recording":false,"broadcasting":false,"mediaMode":"ROUTED","recordingMode":"MANUAL",` +
+		`"defaultRecordingProperties":{"name":"","hasAudio":true,"hasVideo":true,"outputMode":"COMPOSED",` +
+		`"recordingLayout":"BEST_FIT","resolution":"1280x720","frameRate":25,"shmSize":536870912},` +
+		`"customSessionId":"SessionA","forcedVideoCodec":"MEDIA_SERVER_PREFERRED","allowTranscoding":false,` +
+		`"connections":{"numberOfElements":0,"content":[]}}`
+	recordedConnection = `{"id":"con_XVQuLRIvX0","object":"connection","status":"pending",` +
+		`"connectionId":"con_XVQuLRIvX0","sessionId":"SessionA","createdAt":1795490638684,"type":"WEBRTC",` +
+		`"record":true,"role":"PUBLISHER","kurentoOptions":null,"customIceServers":[],"rtspUri":null,` +
 		`"adaptativeBitrate":null,"onlyPlayWithSubscribers":null,"networkCache":null,"serverData":"",` +
-		`"token":"ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1","activeAt":null,"location":null,"ip":null,"platform":null,` +
-		`"clientData":null,"publishers":null,"subscribers":null}`
-	recordedConfig = `{"VERSION":"2.31.0","DOMAIN_OR_PUBLIC_IP":"localhost","HTTPS_PORT":4443,"OPENVIDU_PUBLICURL":"http://localhost:4443","OPENVIDU_CDR":false,` +
+		`"token":"ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1","activeAt":null,"location":null,` +
+		`"ip":null,"platform":null,"clientData":null,"publishers":null,"subscribers":null}`
+	recordedConfig = `{"VERSION":"2.31.0","DOMAIN_OR_PUBLIC_IP":"localhost","HTTPS_PORT":4443,` +
+		`"OPENVIDU_PUBLICURL":"http://localhost:4443","OPENVIDU_CDR":false,` +
 		`"OPENVIDU_STREAMS_VIDEO_MAX_RECV_BANDWIDTH":1000,"OPENVIDU_STREAMS_VIDEO_MIN_RECV_BANDWIDTH":300,` +
 		`"OPENVIDU_STREAMS_VIDEO_MAX_SEND_BANDWIDTH":1000,"OPENVIDU_STREAMS_VIDEO_MIN_SEND_BANDWIDTH":300,` +
-		`"OPENVIDU_STREAMS_FORCED_VIDEO_CODEC":"MEDIA_SERVER_PREFERRED","OPENVIDU_STREAMS_ALLOW_TRANSCODING":false,"OPENVIDU_WEBRTC_SIMULCAST":false,` +
-		`"OPENVIDU_SESSIONS_GARBAGE_INTERVAL":900,"OPENVIDU_SESSIONS_GARBAGE_THRESHOLD":3600,"OPENVIDU_RECORDING":false,"OPENVIDU_WEBHOOK":false}`
-	recordedIPCamera = `{"id":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","object":"connection","status":"active","connectionId":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x",` +
-		`"sessionId":"SessionA","createdAt":1795363587056,"activeAt":1795363587056,"location":"unknown","ip":"127.0.0.1","platform":"IPCAM",` +
-		`"token":null,"type":"IPCAM","record":true,"role":null,"kurentoOptions":null,"customIceServers":[],"rtspUri":"rtsp://127.0.0.1:1/x",` +
-		`"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000,"serverData":"","clientData":null,` +
-		`"publishers":[{"createdAt":1795363587127,"streamId":"str_IPC_Wa28_ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","rtspUri":"rtsp://127.0.0.1:1/x",` +
-		`"mediaOptions":{"hasAudio":true,"audioActive":true,"hasVideo":true,"videoActive":true,"typeOfVideo":"IPCAM","frameRate":null,` +
-		`"videoDimensions":null,"filter":{},"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,"networkCache":2000}}],"subscribers":[]}`
-	recordedInvalid = `{"timestamp":1795363586293,"status":400,"error":"Bad Request","message":"Parameter role BOSS is not defined",` +
-		`"path":"/openvidu/api/sessions/SessionA/connection"}`
-	recordedMalformed    = `{"timestamp":"2026-11-22T16:06:24.938+00:00","status":400,"error":"Bad Request","path":"/openvidu/api/sessions"}`
-	recordedUnauthorized = `{"timestamp":"2026-11-22T16:06:25.639+00:00","status":401,"error":"Unauthorized","path":"/openvidu/api/sessions"}`
-	recordedNotFound     = `{"timestamp":"2026-11-22T16:06:25.917+00:00","status":404,"error":"Not Found","path":"/openvidu/api/openvidu/api/sessions"}`
-	recordedInternal     = `{"timestamp":"2026-11-22T16:06:26.734+00:00","status":500,"error":"Internal Server Error",` +
+		`"OPENVIDU_STREAMS_FORCED_VIDEO_CODEC":"MEDIA_SERVER_PREFERRED","OPENVIDU_STREAMS_ALLOW_TRANSCODING":false,` +
+		`"OPENVIDU_WEBRTC_SIMULCAST":false,"OPENVIDU_SESSIONS_GARBAGE_INTERVAL":900,` +
+		`"OPENVIDU_SESSIONS_GARBAGE_THRESHOLD":3600,"OPENVIDU_RECORDING":false,"OPENVIDU_WEBHOOK":false}`
+	recordedIPCamera = `{"id":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","object":"connection","status":"active",` +
+		`"connectionId":"ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","sessionId":"SessionA","createdAt":1795363587056,` +
+		`"activeAt":1795363587056,"location":"unknown","ip":"127.0.0.1","platform":"IPCAM","token":null,` +
+		`"type":"IPCAM","record":true,"role":null,"kurentoOptions":null,"customIceServers":[],` +
+		`"rtspUri":"rtsp://127.0.0.1:1/x","adaptativeBitrate":true,"onlyPlayWithSubscribers":true,` +
+		`"networkCache":2000,"serverData":"","clientData":null,"publishers":[{"createdAt":1795363587127,` +
+		`"streamId":"str_IPC_Wa28_ipc_IPCAM_rtsp_RSZS_127_0_0_1_1_x","rtspUri":"rtsp://127.0.0.1:1/x",` +
+		`"mediaOptions":{"hasAudio":true,"audioActive":true,"hasVideo":true,"videoActive":true,"typeOfVideo":"IPCAM",` +
+		`"frameRate":null,"videoDimensions":null,"filter":{},"adaptativeBitrate":true,"onlyPlayWithSubscribers":true,` +
+		`"networkCache":2000}}],"subscribers":[]}`
+	recordedInvalid = `{"timestamp":1795363586293,"status":400,"error":"Bad Request","message":"Parameter role BOSS ` +
+		`is not defined","path":"/openvidu/api/sessions/SessionA/connection"}`
+	recordedMalformed = `{"timestamp":"2026-11-22T16:06:24.938+00:00","status":400,"error":"Bad Request",` +
+		`"path":"/openvidu/api/sessions"}`
+	recordedUnauthorized = `{"timestamp":"2026-11-22T16:06:25.639+00:00","status":401,"error":"Unauthorized",` +
+		`"path":"/openvidu/api/sessions"}`
+	recordedNotFound = `{"timestamp":"2026-11-22T16:06:25.917+00:00","status":404,"error":"Not Found",` +
+		`"path":"/openvidu/api/openvidu/api/sessions"}`
+	recordedInternal = `{"timestamp":"2026-11-22T16:06:26.734+00:00","status":500,"error":"Internal Server Error",` +
 		`"path":"/openvidu/api/sessions/%2e%2e/connection"}`
-	recordedHTML = `<!doctype html><html lang="en"><head><title>HTTP Status 400 – Bad Request</title><style type="text/css">` +
-		`body {font-family:Tahoma,Arial,` +
-		`sans-serif;} h1, h2, h3,` +
-		` b {color:white;background-color:#525D76;} h1 {font-size:22px;} h2 {font-size:16px;} h3 {font-size:14px;} p {font-size:12px;} a {color:black` +
-		`;} .line {height:1px;background-color:#525D76;border:none;}</style></head><body><h1>HTTP Status 400 – Bad Request</h1></body></html>`
+	recordedHTML = `<!doctype html><html lang="en"><head><title>HTTP Status 400 – Bad Request</title><style ` +
+		`type="text/css">body {font-family:Tahoma,Arial,sans-serif;} h1, h2, h3, b {color:white;` +
+		`background-color:#525D76;} h1 {font-size:22px;} h2 {font-size:16px;} h3 {font-size:14px;} p {font-size:12px;` +
+		`} a {color:black;} .line {height:1px;background-color:#525D76;border:none;}</style></head><body><h1>HTTP ` +
+		`Status 400 – Bad Request</h1></body></html>`
 
 	testCookie      = "OVJSESSIONID=8EB66F980847C6A7697796FB1F7FED6C"
 	testToken       = "ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1"
