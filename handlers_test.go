@@ -571,8 +571,6 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-// The README's example of a login stands here so that it is compiled and tested.
-
 // logins maps each login to the session that it may view, or to "*" if it may do everything.
 var logins = map[string]string{"Bearer presenter": "*", "Bearer viewer": "SessionA"}
 
@@ -602,6 +600,7 @@ func authorize(api http.Handler) http.Handler {
 	})
 }
 
+// The README's example of a login, which stands above so that it is compiled, does what the README says.
 func TestAuthorize(t *testing.T) {
 	const (
 		moderator  = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","customSessionId":"SessionB"}`
@@ -1248,11 +1247,12 @@ func TestTLS(t *testing.T) {
 // Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake.
 func TestConnectTimeouts(t *testing.T) {
 	const unreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	// A name server that doesn't respond stands in for a host that doesn't, on every system. Look up a name first,
-	// because package net has to create its channels outside the bubble.
+	// A name server that doesn't respond stands in for a host that doesn't, on every system. Another lookup comes
+	// first, because package net has to create its channels outside the bubble.
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
-	(&net.Resolver{PreferGo: true}).LookupHost(t.Context(), "localhost")
+	noNetwork := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
+	(&net.Resolver{PreferGo: true, Dial: noNetwork}).LookupHost(t.Context(), "openvidu.invalid")
 	testBubble(t, func(t *testing.T) {
 		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
 			error) {
@@ -2021,10 +2021,13 @@ func (s *testServer) post(t *testing.T, path, body string) string {
 	return s.send(t, testRequest("POST", path, body))
 }
 
-// testRequest returns a request to this server with the given header lines. Every request of the tests is made here:
-// if you add a login to this server, add its header here, after Host.
+// testRequest returns a request to this server with the given header lines. Every request of the tests is made here.
 func testRequest(method, path, body string, header ...string) string {
-	header = append([]string{method + " " + path + " HTTP/1.1", "Host: localhost:5000"}, header...)
+	header = append([]string{
+		method + " " + path + " HTTP/1.1",
+		"Host: localhost:5000",
+		// If you add a login to this server, add its header here.
+	}, header...)
 	if !slices.Contains(header, "Transfer-Encoding: chunked") {
 		header = append(header, fmt.Sprint("Content-Length: ", len(body)))
 	}
