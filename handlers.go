@@ -22,8 +22,7 @@ const (
 	fileTimeout = 10 * time.Minute // for the response with a file
 )
 
-// These are the failures of a request's body. openvidu.go has the others. The ServeMux and the files respond 404 and
-// 405.
+// These are the failures of reading a request's body. openvidu.go has the others.
 var (
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8        = httpError{http.StatusBadRequest, "request body must be UTF-8"}
@@ -110,13 +109,13 @@ func readProperties(r *http.Request) ([]byte, error) {
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	addLogAttr(r, "error", err.Error())
 	e, ok := errors.AsType[httpError](err)
-	if !ok {
+	if !ok { // a bug
 		e = errInternal
 	}
 	http.Error(w, e.text, e.status)
 }
 
-// logRequests logs a line for every request, with the attributes that next adds.
+// logRequests logs a line for every request, with the attributes that next adds, unless next panics.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -159,13 +158,13 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains what next didn't read of the request body, as for a 404. net/http doesn't if the client asks to
-// close the connection, as nginx does by default before version 1.29.7: TCP can then reset the connection, so that
-// nginx loses the response (RFC 9112, section 9.6) and takes this instance out of service for 10 s (fail_timeout),
-// for all clients.
+// discardBody reads what next left of the request body, as for a 404. Otherwise, if the client asks to close the
+// connection, as nginx before 1.29.7 does by default, net/http closes it with unread data, and TCP may reset it (RFC
+// 9112, section 9.6). nginx then loses the response and avoids this instance for 10 s (fail_timeout), for all
+// clients.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // next may replace it, as a login can
+		body := r.Body // next may replace it, as the README's example of a login does
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
 			io.Copy(io.Discard, body) // at most maxBody
@@ -192,7 +191,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// All that the page asks for, because a login added here may need any header.
+			// All that the page asks for: the API reads none, but a login may need Authorization, for example.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)

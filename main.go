@@ -144,7 +144,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      50 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    16 << 10, // ample for a browser; the default is 1 MiB
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
@@ -177,7 +177,7 @@ var settings = []struct {
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
-// as unset. Its error lists everything that is wrong, one mistake per line, without the lines of .env, which may be
+// as unset. Its error lists every invalid setting and every invalid line of .env, by number, because the line may be
 // secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
@@ -283,8 +283,8 @@ func (cfg *config) parseOrigins(value string) error {
 }
 
 // isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section
-// 6.2). It accepts some texts that no browser sends, because a page that isn't allowed shows up in the log as
-// origin_not_allowed.
+// 6.2). It needn't catch every mistake: if a wrong text slips through, the log shows the origin of the intended page
+// as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {

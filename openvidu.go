@@ -29,7 +29,7 @@ const (
 	maxConnections = 32
 
 	maxResponse  = 1 << 20 // bytes of a response's body
-	maxSessionID = 1000    // bytes; Tomcat rejects a path and headers of more than 8 KiB (maxHttpHeaderSize)
+	maxSessionID = 1000    // bytes; well below the 8 KiB that Tomcat allows for path and headers (maxHttpHeaderSize)
 )
 
 // httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
@@ -41,13 +41,13 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures, apart from those in handlers.go, and from a 400 of OpenVidu, which has OpenVidu's own text.
+// These are all other failures, except a 400 of OpenVidu, which has OpenVidu's own text (see badRequest).
 var (
 	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
-	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
-	// receives it.
+	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side,
+	// which net/http can't tell apart, receives it.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -127,11 +127,11 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession, or waits for the result if a call with identical properties is in flight. If a call
-// ends early, because the client of the request that makes it disconnects or that request's time is up, one of the
-// requests that wait makes the call again.
+// shareSession calls postSession, or waits for the result if a call with identical properties is in flight. If the
+// client of the request that calls disconnects, or that request's time is up, a request that waits calls again.
 //
-// When many people join a session at the same moment, OpenVidu gets one request for the session, not one per person.
+// When many people join a session at the same moment, OpenVidu gets one request for the session instead of one per
+// person. OpenVidu 2.32 verifies the secret each time, so this halves the time that the last of them waits.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{
@@ -238,9 +238,9 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL: the address that browsers connect to, which tokens contain
-// with ws for http and wss for https. It makes the cheapest request that checks OPENVIDU_URL, the certificate and the
-// secret.
+// check returns OpenVidu's version and its public URL, the address that browsers connect to. Tokens start with it,
+// but with ws for http and wss for https. It makes the cheapest request that checks OPENVIDU_URL, the certificate and
+// the secret.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
