@@ -22,7 +22,7 @@ const (
 	fileTimeout = 10 * time.Minute // for the response with a file
 )
 
-// These are the failures of reading a request's body. openvidu.go has the others.
+// These are the failures of reading a request's body. openvidu.go has the type and the others.
 var (
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errNotUTF8        = httpError{http.StatusBadRequest, "request body must be UTF-8"}

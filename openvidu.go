@@ -25,7 +25,7 @@ const (
 	maxWait = 30 * time.Second
 
 	// maxConnections limits the requests to OpenVidu at a time. The others wait for their turn, first come, first
-	// served. With more at a time, all of them slow down, and OpenVidu creates no more tokens per second.
+	// served. More at a time would slow each other down without raising the number of tokens per second.
 	maxConnections = 32
 
 	maxResponse  = 1 << 20 // bytes of a response's body
@@ -41,7 +41,8 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are all other failures, except a 400 of OpenVidu, which has OpenVidu's own text (see badRequest).
+// These are the failures of sessions, connections and OpenVidu. A 400 of OpenVidu has OpenVidu's own text instead
+// (see badRequest).
 var (
 	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
