@@ -115,7 +115,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, e.text, e.status)
 }
 
-// logRequests logs a line for every request, with the attributes that next adds, unless next panics.
+// logRequests logs a line for every request, with the attributes that next adds. If next panics, net/http logs that
+// instead.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -158,10 +159,10 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody reads what next left of the request body, as for a 404. Otherwise, if the client asks to close the
-// connection, as nginx before 1.29.7 does by default, net/http closes it with unread data, and TCP may reset it (RFC
-// 9112, section 9.6). nginx then loses the response and avoids this instance for 10 s (fail_timeout), for all
-// clients.
+// discardBody reads what next left of the request body, as after a 404. If the client sent Connection: close,
+// net/http would close the connection with data unread, and TCP may then drop the response (RFC 9112, section 9.6).
+// nginx before 1.29.7 sends that by default. It would take the reset for a failure and avoid this instance for 10 s
+// (fail_timeout), for all clients.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := r.Body // next may replace it, as the README's example of a login does

@@ -998,7 +998,7 @@ func TestInvalidSettings(t *testing.T) {
 
 func TestDotenv(t *testing.T) {
 	const (
-		quoting = ".env:1: invalid quoting: put the value in quotes, single or double, that it doesn't contain"
+		quoting = ".env:1: invalid quoting: put the value in single or double quotes, whichever it doesn't contain"
 		noPair  = ".env:1: must be NAME=VALUE"
 		noUTF8  = ".env must be UTF-8"
 	)

@@ -155,7 +155,7 @@ type config struct {
 	secret        string
 	secretSource  string // "default", "from .env" or "from the environment"
 	tlsSkipVerify bool
-	origins       []string // or only "*"
+	origins       []string // allowed ones, or only "*" for any
 	staticDir     string   // "" for none
 	unknown       []string // names in .env that aren't settings, sorted
 }
@@ -177,8 +177,8 @@ var settings = []struct {
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
-// as unset. Its error lists every invalid setting and every invalid line of .env, by number, because the line may be
-// secret.
+// as unset. Its error lists every invalid setting and every invalid line of .env. It gives only the number of a line,
+// because the text may be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
 	text, err := readDotenv(dir)
@@ -283,8 +283,8 @@ func (cfg *config) parseOrigins(value string) error {
 }
 
 // isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section
-// 6.2). It needn't catch every mistake: if a wrong text slips through, the log shows the origin of the intended page
-// as origin_not_allowed.
+// 6.2). It needn't catch every mistake: if a wrong origin slips through, the log shows the right one as
+// origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
@@ -353,7 +353,7 @@ func parseValue(text string) (string, error) {
 	}
 	value := strings.TrimSpace(commentPattern.ReplaceAllString(text, ""))
 	if strings.HasPrefix(value, `"`) || strings.HasPrefix(value, "'") {
-		return "", errors.New("invalid quoting: put the value in quotes, single or double, that it doesn't contain")
+		return "", errors.New("invalid quoting: put the value in single or double quotes, whichever it doesn't contain")
 	}
 	return value, nil
 }

@@ -47,8 +47,8 @@ var (
 	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
-	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side,
-	// which net/http can't tell apart, receives it.
+	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
+	// receives it, because net/http can't tell the two apart.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -94,8 +94,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
 				MaxConnsPerHost:     maxConnections,
 				MaxIdleConnsPerHost: maxConnections,
-				// Less than Tomcat's 60 s (keepAliveTimeout), because a POST on a connection that Tomcat has closed
-				// fails.
+				// Less than Tomcat's 60 s (keepAliveTimeout): a POST can fail on a connection that Tomcat is closing.
 				IdleConnTimeout:        30 * time.Second,
 				MaxResponseHeaderBytes: 64 << 10,
 			},
@@ -128,11 +127,12 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession, or waits for the result if a call with identical properties is in flight. If the
-// client of the request that calls disconnects, or that request's time is up, a request that waits calls again.
+// shareSession calls postSession, or waits for the result if a call with identical properties is in flight. The
+// request that comes first makes the call. If its client disconnects or its time is up, a waiting request makes the
+// call instead.
 //
-// When many people join a session at the same moment, OpenVidu gets one request for the session instead of one per
-// person. OpenVidu 2.32 verifies the secret each time, so this halves the time that the last of them waits.
+// When many people join a session at the same moment, each costs OpenVidu about one request, for the connection,
+// instead of two. OpenVidu 2.32 verifies the secret for each request, so the last of them waits about half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{
@@ -155,7 +155,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 		}
 	}
 	defer close(call.done)
-	defer ov.calls.Delete(key) // before close, so that those who wait don't find this call again
+	defer ov.calls.Delete(key) // runs before close, so that those who wait don't find this call again
 	call.id, call.err = ov.postSession(ctx, properties, customID)
 	return call.id, call.err
 }
@@ -286,7 +286,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 
-	if resp.StatusCode == http.StatusSwitchingProtocols { // its body is the connection, and ctx doesn't end reading it
+	// OPENVIDU_URL is wrong. Reading the body of a 101, which is the connection, wouldn't end with ctx.
+	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil, fmt.Errorf("%w: status 101", errUnexpected)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
