@@ -529,8 +529,7 @@ func TestCORS(t *testing.T) {
 		{allowed: "https://a", origin: "https://localhost:5000", want: []string{"Vary: Origin"}},
 	}
 	for _, origin := range []string{"http://localhost", "null", "http://a", "https://A", "https://a.evil.org",
-		"https://b.a",
-		"https://a:8080", "https://a,https://b", "https://localhost:50000"} {
+		"https://b.a", "https://a:8080", "https://a,https://b", "https://localhost:50000"} {
 		rows = append(rows, row{allowed: "https://a,https://b", origin: origin, want: []string{"Vary: Origin"},
 			wantLogged: true})
 	}
@@ -640,8 +639,7 @@ func TestAuthorize(t *testing.T) {
 		status, text, _ := strings.Cut(tt.want, " ")
 		code, _ := strconv.Atoi(status)
 		header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8",
-			"Vary: Origin",
-			"X-Content-Type-Options: nosniff"}
+			"Vary: Origin", "X-Content-Type-Options: nosniff"}
 		if code != 200 {
 			text += "\n"
 		}
@@ -688,17 +686,14 @@ var testModified = time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC) // the time of
 // wantFile returns the whole response that contains a file of testFiles, or the given part of it.
 func wantFile(status int, part, name string, header ...string) string {
 	return wantResponse(status, part, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *",
-		"Cache-Control: no-cache",
-		"Content-Type: "+mime.TypeByExtension(path.Ext(name)), fmt.Sprintf(`Etag: "%x-%x"`, testModified.UnixNano(),
-			len(name)),
-		"Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
+		"Cache-Control: no-cache", "Content-Type: "+mime.TypeByExtension(path.Ext(name)), fmt.Sprintf(`Etag: "%x-%x"`,
+			testModified.UnixNano(), len(name)), "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
 }
 
 // With STATIC_DIR, the frontend's files are served at /, and everything under /api/ is still the API's.
 func TestFiles(t *testing.T) {
-	dir := testFiles(t, "index.html", "app.js", "a b/index.html", "docs/index.html", "docs/deep/index.html", "list/a.html",
-		"api/index.html",
-		"vendors~main~12345678.js", "a..b.html")
+	dir := testFiles(t, "index.html", "app.js", "a b/index.html", "docs/index.html", "docs/deep/index.html",
+		"list/a.html", "api/index.html", "vendors~main~12345678.js", "a..b.html")
 	moved := func(location string) string {
 		return wantResponse(301, `<a href="`+location+"\">Moved Permanently</a>.\n\n", "Access-Control-Allow-Origin: *",
 			"Cache-Control: no-cache", "Content-Type: text/html; charset=utf-8", "Location: "+location)
@@ -952,11 +947,9 @@ func TestInvalidSettings(t *testing.T) {
 			"must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
 		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://a:1/hidden@b", "http://a?hidden",
-			"http://a/?",
-			"http://a/#hidden"}, "must not include credentials, a query or a fragment"},
+			"http://a/?", "http://a/#hidden"}, "must not include credentials, a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/",
-			"http://a/b/openvidu/api/sessions"},
-			"must not include /openvidu/api"},
+			"http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
 		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0",
 			"http://localhost:00"},
 			"the port must be from 1 to 65535"},
@@ -971,9 +964,8 @@ func TestInvalidSettings(t *testing.T) {
 		}
 	}
 	for _, origin := range []string{"null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/b",
-		"https://a?b",
-		"https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b", "https://a;https://b",
-		"https://[::1"} {
+		"https://a?b", "https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b",
+		"https://a;https://b", "https://[::1"} {
 		_, err := loadConfig(testEnv("CORS_ALLOWED_ORIGINS="+origin), testDir("", ""))
 		testEqual(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err),
 			fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
@@ -1209,8 +1201,7 @@ func TestTLS(t *testing.T) {
 		{name: "TLS 1.2", url: https, openvidu: &tls.Config{MaxVersion: tls.VersionTLS12}, modify: trust,
 			want: "200 SessionA"},
 		{name: "TLS 1.1", url: https, openvidu: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			modify: trust,
-			want:   unreachable, wantCause: "tls: .*protocol version"},
+			modify: trust, want: unreachable, wantCause: "tls: .*protocol version"},
 		{name: "unknown CA", url: https, openvidu: &tls.Config{}, modify: distrust, want: certificate,
 			wantCause: "x509: .*unknown authority"},
 		{name: "unknown CA, verification skipped", url: https, openvidu: &tls.Config{}, modify: distrust,
@@ -1254,11 +1245,11 @@ func TestConnectTimeouts(t *testing.T) {
 	noNetwork := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 	(&net.Resolver{PreferGo: true, Dial: noNetwork}).LookupHost(t.Context(), "openvidu.invalid")
 	testBubble(t, func(t *testing.T) {
-		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn,
-			error) {
+		silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		}}
+		}
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: silent}
 		s := startTest(t, nil, "OPENVIDU_URL=http://openvidu.invalid")
 		s.transport().DialContext = s.dialOpenVidu
 		start := time.Now()
@@ -1455,8 +1446,7 @@ func TestClientFaults(t *testing.T) {
 	type row struct{ name, request, want, wantCause string }
 	testRows(t, []row{
 		{name: "HTTP/1.0, as from nginx", request: strings.Replace(testRequest("POST", testConnections, "{}"), "/1.1",
-			"/1.0", 1),
-			want: wantText("200 "+testToken, "Connection: close")},
+			"/1.0", 1), want: wantText("200 "+testToken, "Connection: close")},
 		{name: "chunked body", request: testRequest("POST", testConnections, "2\r\n{}\r\n0\r\n\r\n", chunked),
 			want: wantText("200 " + testToken)},
 		{name: "invalid chunk", request: testRequest("POST", testConnections, "x\r\n", chunked),
@@ -1632,9 +1622,8 @@ func TestProgram(t *testing.T) {
 	f.TLS = &tls.Config{}
 	f.start(t, nil)
 	s := startProgram(t, testDir(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+testSecret+"\nB=hidden\nA=\n"),
-		"SERVER_PORT=0",
-		"OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true", "CORS_ALLOWED_ORIGINS=https://a, https://b",
-		"STATIC_DIR=.")
+		"SERVER_PORT=0", "OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true",
+		"CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
 	s.waitFor(t, "is ready")
 	any, err := net.Listen("tcp", ":0")
 	if err != nil {
