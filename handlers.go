@@ -121,7 +121,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{w, http.StatusOK}
-		var added []slog.Attr
+		var added []slog.Attr // by addLogAttr
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
 		level := slog.LevelInfo
 		if recorder.status >= http.StatusInternalServerError {
@@ -159,15 +159,15 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody reads what next left of the request body, as after a 404. If the client sent Connection: close,
-// net/http would close the connection with data unread, and TCP may then drop the response (RFC 9112, section 9.6).
-// nginx before 1.29.7 sends that by default. It would take the reset for a failure and avoid this instance for 10 s
-// (fail_timeout), for all clients.
+// discardBody reads what next left of the request body, as after a 404. Otherwise, after a request with Connection:
+// close (nginx's default before 1.29.7), net/http would close the connection with data unread, and TCP may reset it
+// before the response arrives (RFC 9112, section 9.6). An nginx with several upstream servers then avoids this one
+// for 10 s (fail_timeout), for all clients.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := r.Body // next may replace it, as the README's example of a login does
 		next.ServeHTTP(w, r)
-		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue hasn't sent a body
+		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue may never send a body
 			io.Copy(io.Discard, body) // at most maxBody
 		}
 	})
@@ -192,7 +192,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// All that the page asks for: the API reads none, but a login may need Authorization, for example.
+			// All that the page asks for: the API needs no header, but a login may need Authorization, for example.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)
@@ -212,7 +212,7 @@ func isSameOrigin(r *http.Request) bool {
 // newFileHandler returns the handler for a frontend's files in dir. A path that ends in a slash means index.html, and
 // a directory redirects to its path with a slash. http.FileServerFS would list directories without index.html.
 func newFileHandler(dir string) http.Handler {
-	mux := http.NewServeMux() // one of its own, because GET / would conflict with /api/
+	mux := http.NewServeMux() // responds 405; in newHandler's mux, GET / would conflict with /api/
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // a browser asks whether the file has changed
 		path := r.URL.Path

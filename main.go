@@ -89,7 +89,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 // can't be used whenever the reason changes, and finally that OpenVidu is ready.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
-	var logged httpError
+	var logged httpError // every error of ov wraps one
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -177,8 +177,8 @@ var settings = []struct {
 }
 
 // loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
-// as unset. Its error lists every invalid setting and every invalid line of .env. It gives only the number of a line,
-// because the text may be secret.
+// as unset. Its error lists every invalid setting and every invalid line of .env, but never the text of a line, which
+// may be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
 	text, err := readDotenv(dir)

@@ -96,7 +96,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				MaxIdleConnsPerHost: maxConnections,
 				// Less than Tomcat's 60 s (keepAliveTimeout): a POST can fail on a connection that Tomcat is closing.
 				IdleConnTimeout:        30 * time.Second,
-				MaxResponseHeaderBytes: 64 << 10,
+				MaxResponseHeaderBytes: 64 << 10, // the default is 10 MiB
 			},
 			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is wrong.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -132,7 +132,8 @@ type sharedCall struct {
 // call instead.
 //
 // When many people join a session at the same moment, each costs OpenVidu about one request, for the connection,
-// instead of two. OpenVidu 2.32 verifies the secret for each request, so the last of them waits about half as long.
+// instead of two. On 2.32, verifying the secret takes about 70 ms for each request, so the last of them waits about
+// half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{
@@ -286,7 +287,7 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 
-	// OPENVIDU_URL is wrong. Reading the body of a 101, which is the connection, wouldn't end with ctx.
+	// The body of a 101 is the connection: reading it wouldn't end with ctx. OPENVIDU_URL is wrong.
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil, fmt.Errorf("%w: status 101", errUnexpected)
 	}
@@ -357,7 +358,7 @@ func (r *response) failure() error {
 }
 
 // badRequest returns the error for a response with status 400 and the given body. Every 400 of OpenVidu's API has an
-// error field, and most have a message. A 400 of an HTTPS port, Tomcat or a proxy has neither.
+// error field, and most have a message. A 400 of Tomcat, a proxy, or an HTTPS port that received HTTP has neither.
 func badRequest(body []byte) error {
 	var reason struct {
 		Message string `json:"message"`
