@@ -1091,7 +1091,8 @@ func TestReadme(t *testing.T) {
 		"`cannot use OpenVidu yet, retrying`",
 		`    msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443` + "\n",
 		"did not arrive within 10 s", "exceeds 100 KiB", "didn't respond within 30 s", "wait 50 s",
-		"stop_grace_period: 50s\n", "--stop-timeout 50 ",
+		"stop_grace_period: 50s\n", "--stop-timeout 50 -p 127.0.0.1:5000:5000 ",
+		"\nlocation /api/ { proxy_pass http://localhost:5000; }\n",
 		`post("sessions", {`, `post("sessions/" + sessionId + "/connections", {`,
 		"[Go](https://go.dev/dl/) " + version + " or newer", "FROM golang:" + version + " AS build",
 	} {
