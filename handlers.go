@@ -165,10 +165,9 @@ func addLogAttr(r *http.Request, name, value string) {
 // for 10 s (fail_timeout), for all clients.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := r.Body // next may replace it, as the README's example of a login does
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue may never send a body
-			io.Copy(io.Discard, body) // at most maxBody
+			io.Copy(io.Discard, r.Body) // at most maxBody
 		}
 	})
 }

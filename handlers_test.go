@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -404,40 +403,39 @@ func TestSharedCallDisconnects(t *testing.T) {
 // until its own 30 s are over.
 func TestSharedCallFails(t *testing.T) {
 	const timedOut = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
-	fails := fakeDelay(20*time.Second, fakeResponse(503, ""))
+	const failed = "502 OpenVidu failed: check that it is running and see its log"
 	type row struct {
-		name         string
-		openvidu     []http.HandlerFunc // for the first and the second request
-		want         [2]string          // for two clients, the second of which comes 10 s after the first
-		wantTimes    [2]time.Duration   // of the responses, since the first client came
-		wantRequests int32              // to OpenVidu
+		name      string
+		openvidu  []http.HandlerFunc // for the first request and for all others
+		want      []string           // for clients that come after 0 s, 10 s, 11 s, 12 s …
+		wantTimes string             // of the responses, since the first client came
 	}
 	testRows(t, []row{
-		{name: "failure", openvidu: []http.HandlerFunc{fails}, want: [2]string{
-			"502 OpenVidu failed: check that it is running and see its log",
-			"502 OpenVidu failed: check that it is running and see its log"},
-			wantTimes: [2]time.Duration{20 * time.Second, 20 * time.Second}, wantRequests: 1},
+		{name: "failure", openvidu: []http.HandlerFunc{fakeDelay(20*time.Second, fakeResponse(503, "")), nil},
+			want: []string{failed, failed, failed}, wantTimes: "[20s 20s 20s]"},
 		{name: "timeout", openvidu: []http.HandlerFunc{fakeHang(""), fakeDelay(9*time.Second, fakeRecorded)},
-			want:      [2]string{timedOut, "200 SessionA"},
-			wantTimes: [2]time.Duration{30 * time.Second, 39 * time.Second}, wantRequests: 2},
-		{name: "two timeouts", openvidu: []http.HandlerFunc{fakeHang(""), fakeHang("")},
-			want:      [2]string{timedOut, timedOut},
-			wantTimes: [2]time.Duration{30 * time.Second, 40 * time.Second}, wantRequests: 2},
+			want: []string{timedOut, "200 SessionA", "200 SessionA"}, wantTimes: "[30s 39s 39s]"},
+		{name: "timeouts while making and awaiting calls", openvidu: []http.HandlerFunc{fakeHang(""), fakeHang("")},
+			want:      []string{timedOut, timedOut, timedOut, timedOut, timedOut, timedOut},
+			wantTimes: "[30s 40s 41s 42s 43s 44s]"},
 	}, func(t *testing.T, tt row) {
 		start := time.Now()
 		var requests atomic.Int32
-		s := startTest(t, func(w http.ResponseWriter, r *http.Request) { tt.openvidu[requests.Add(1)-1](w, r) })
+		s := startTest(t, func(w http.ResponseWriter, r *http.Request) { tt.openvidu[min(requests.Add(1), 2)-1](w, r) })
 		var clients sync.WaitGroup
-		for i := range 2 {
+		times := make([]time.Duration, len(tt.want))
+		for i, want := range tt.want {
 			clients.Go(func() {
-				time.Sleep(time.Duration(i) * 10 * time.Second)
+				if i > 0 {
+					time.Sleep(time.Duration(9+i) * time.Second)
+				}
 				testEqual(t, fmt.Sprint("response to client ", i), s.post(t, testSessions, testSessionA),
-					wantText(tt.want[i]))
-				testEqual(t, fmt.Sprint("time of the response to client ", i), time.Since(start), tt.wantTimes[i])
+					wantText(want))
+				times[i] = time.Since(start)
 			})
 		}
 		clients.Wait()
-		testEqual(t, "requests to OpenVidu", requests.Load(), tt.wantRequests)
+		testEqual(t, "times of the responses", fmt.Sprint(times), tt.wantTimes)
 	})
 
 	// If the shared call panics, net/http closes the connection of the client that came first, and the others get a
@@ -593,6 +591,7 @@ func authorize(api http.Handler) http.Handler {
 				fail(w, r, httpError{http.StatusForbidden, "viewers can only join " + session})
 				return
 			}
+			io.Copy(io.Discard, r.Body) // so that net/http notices if the viewer disconnects
 			r.Body = io.NopCloser(strings.NewReader(properties))
 		}
 		api.ServeHTTP(w, r)
@@ -659,12 +658,20 @@ func TestAuthorize(t *testing.T) {
 		testEqual(t, "status of a preflight, which has no login", s.send(t, preflight)[:3], "204")
 	})
 
-	// The body that authorize replaces is drained, too (see TestUnreadBodies).
-	sent := strings.NewReader(moderator)
-	r := httptest.NewRequest("POST", testConnections, sent)
-	r.Header.Set("Authorization", "Bearer viewer")
-	discardBody(authorize(http.NotFoundHandler())).ServeHTTP(httptest.NewRecorder(), r)
-	testEqual(t, "bytes of a viewer's body that are left unread", sent.Len(), 0)
+	testBubble(t, func(t *testing.T) {
+		canceled := make(chan bool)
+		s := startTestWith(t, newFake(func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			close(canceled)
+		}), newAPI)
+		c := s.dial(t)
+		io.WriteString(c, testRequest("POST", testConnections, moderator, "Authorization: Bearer viewer"))
+		synctest.Wait()
+		start := time.Now()
+		c.Close()
+		<-canceled
+		testEqual(t, "time until the request of a viewer who disconnects is canceled", time.Since(start), 0)
+	})
 }
 
 // testFiles creates the given files, each of which contains its name, in a new directory, and returns its path.
@@ -1088,12 +1095,14 @@ func TestReadme(t *testing.T) {
 	}
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(testRead(t, "go.mod"))[1]
 	for _, want := range []string{ // what other tests expect of the program
-		"`cannot use OpenVidu yet, retrying`",
+		"`cannot use OpenVidu yet, retrying`", "-p 4443:4443 --rm -e OPENVIDU_SECRET=MY_SECRET openvidu/openvidu-dev:",
+		"\n| `POST /api/sessions` | ", "\n| `POST /api/sessions/{sessionId}/connections` | ", "of at most 100 KiB",
+		"`return authorize(mux)`", "`testRequest` of `handlers_test.go`",
 		`    msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443` + "\n",
 		"did not arrive within 10 s", "exceeds 100 KiB", "didn't respond within 30 s", "wait 50 s",
 		"stop_grace_period: 50s\n", "--stop-timeout 50 -p 127.0.0.1:5000:5000 ",
 		"\nlocation /api/ { proxy_pass http://localhost:5000; }\n",
-		`post("sessions", {`, `post("sessions/" + sessionId + "/connections", {`,
+		`fetch("http://localhost:5000/api/" + path, { method: "POST",`, `post("sessions", {`, `post("sessions/" + sessionId + "/connections", {`,
 		"[Go](https://go.dev/dl/) " + version + " or newer", "FROM golang:" + version + " AS build",
 	} {
 		testContains(t, "README.md", readme, want)
@@ -1183,10 +1192,6 @@ func TestTLS(t *testing.T) {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AddCert(ca)
 	}
-	trustInNextCentury := func(config *tls.Config, ca *x509.Certificate) {
-		trust(config, ca)
-		config.Time = func() time.Time { return time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) }
-	}
 	distrust := func(config *tls.Config, ca *x509.Certificate) { config.RootCAs = x509.NewCertPool() }
 	type row struct {
 		name, url  string
@@ -1210,9 +1215,6 @@ func TestTLS(t *testing.T) {
 			want:       "200 SessionA"},
 		{name: "certificate of another host", url: "https://localhost:4443", openvidu: &tls.Config{}, modify: trust,
 			want: certificate, wantCause: "x509: .*valid for .* not localhost"},
-		{name: "expired certificate", url: https, openvidu: &tls.Config{}, modify: trustInNextCentury,
-			want:      certificate,
-			wantCause: "x509: certificate has expired"},
 		{name: "HTTP sent to an HTTPS port", url: "http://127.0.0.1:4443", openvidu: &tls.Config{}, want: noAPI,
 			wantCause: "status 400"},
 		{name: "HTTPS sent to an HTTP port", url: https, want: noAPI,
@@ -1246,15 +1248,23 @@ func TestConnectTimeouts(t *testing.T) {
 	noNetwork := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 	(&net.Resolver{PreferGo: true, Dial: noNetwork}).LookupHost(t.Context(), "openvidu.invalid")
 	testBubble(t, func(t *testing.T) {
-		silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: silent}
+		var asked atomic.Bool
+		end := make(chan bool)
+		t.Cleanup(func() { close(end) })
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn,
+			error) {
+			asked.Store(true)
+			<-end
+			return nil, net.ErrClosed
+		}}
 		s := startTest(t, nil, "OPENVIDU_URL=http://openvidu.invalid")
 		s.transport().DialContext = s.dialOpenVidu
 		start := time.Now()
-		testEqual(t, "response", s.post(t, testSessions, ""), wantText(unreachable))
+		response := s.post(t, testSessions, "")
+		if !asked.Load() {
+			t.Skip("this system is configured not to ask name servers")
+		}
+		testEqual(t, "response", response, wantText(unreachable))
 		testEqual(t, "time to connect", time.Since(start), 5*time.Second)
 	})
 	testBubble(t, func(t *testing.T) {
@@ -1529,36 +1539,6 @@ func TestClientDisconnects(t *testing.T) {
 	})
 }
 
-// Whatever a client sends, OpenVidu gets either no request or a valid one for a session or a connection. The client
-// gets no 5xx (except 501 and 505, which are net/http's).
-func FuzzRequest(f *testing.F) {
-	for _, path := range []string{testSessions, testConnections, "/api/sessions/%2e%2e/connections", "//api/sessions",
-		"/api/sessions/a%2F..%2Fb/connections", "/api/sessions/../x?y#z", "http://x/api/sessions", "*",
-		"/api/sessions/%2"} {
-		for _, body := range []string{"", "{}{}", `{"customSessionId":"a\u0000\r\n"}`,
-			`{"customSessionId":5,"customSessionId":null}`,
-			"{\"\xff\":1}", `{"role":"BOSS"}`} {
-			f.Add(path, body)
-		}
-	}
-	serverError := regexp.MustCompile("^50[0234]")
-	const line = `^POST /openvidu/api/sessions(/[A-Za-z0-9_-]+/connection)?\n`
-	pattern := regexp.MustCompile(line + `(?:.+\n)+\n([ \t\r\n]*\{(?s:.*))\n$`)
-	f.Fuzz(func(t *testing.T, path, body string) {
-		testBubble(t, func(t *testing.T) {
-			s := startTest(t, fakeRecorded)
-			if got := s.send(t, testRequest("POST", path, body)); serverError.MatchString(got) {
-				t.Errorf("got %q, want no 5xx", got)
-			}
-			if got := s.openvidu.received(); got != "" {
-				if match := pattern.FindStringSubmatch(got); match == nil || !json.Valid([]byte(match[2])) {
-					t.Errorf("OpenVidu got %q, want a valid request for a session or a connection", got)
-				}
-			}
-		})
-	})
-}
-
 // From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than 50 s.
 func TestShutdown(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
@@ -1637,7 +1617,8 @@ func TestProgram(t *testing.T) {
 		wantResponse(200, "SessionA",
 			"Access-Control-Allow-Origin: https://b", "Content-Type: text/plain; charset=utf-8", "Vary: Origin",
 			"X-Content-Type-Options: nosniff"))
-	testEqual(t, "status of a file", s.send(t, testRequest("GET", "/go.mod", ""))[:3], "200")
+	testMatch(t, "file", s.send(t, testRequest("GET", "/go.mod", "")),
+		regexp.MustCompile("(?s)^200\n.*\nVary: Origin\n.*module"))
 	testEqual(t, "status of a header of 64 KiB", s.send(t, testRequest("GET", "/", "",
 		"A: "+strings.Repeat("a", 64<<10)))[:3], "431")
 	s.stop()
@@ -1664,7 +1645,9 @@ func TestProgramVerifies(t *testing.T) {
 	f.TLS = &tls.Config{}
 	f.start(t, nil)
 	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
-	s.waitFor(t, "cannot verify OpenVidu's certificate")
+	s.waitFor(t, "cannot verify")
+	testMatch(t, "log", s.log.lines(), regexp.MustCompile("^level=INFO msg=listening .*\n"+
+		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=5s error=\"cannot verify OpenVidu's certificate: .*\n$"))
 }
 
 // A shutdown cancels the start-up check, even if the signal arrives before the program serves.
@@ -1766,10 +1749,12 @@ func TestSignals(t *testing.T) {
 		ok := t.Run(tt.name, func(t *testing.T) {
 			arrived, release := make(chan bool, 1), make(chan bool)
 			f := newFake(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == "POST" {
-					arrived <- true
-					fakeAfter(release, fakeRecorded)(w, r)
+				if r.Method == "GET" {
+					fakeRecorded(w, r)
+					return
 				}
+				arrived <- true
+				fakeAfter(release, fakeRecorded)(w, r)
 			})
 			f.start(t, nil)
 			p := startProcess(t, "OPENVIDU_URL="+f.URL)
@@ -1835,7 +1820,7 @@ func testRows[Row any](t *testing.T, rows []Row, test func(t *testing.T, row Row
 // testBubble runs test with the clock of testing/synctest, which an endless loop would stop.
 func testBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	watchdog := time.AfterFunc(2*testPatience, func() {
+	watchdog := time.AfterFunc(3*testPatience, func() {
 		fmt.Printf("--- FAIL: %s: an endless loop, or something outside the bubble that never happens\n", t.Name())
 		os.Exit(1)
 	})
@@ -2121,6 +2106,9 @@ type fakeOpenVidu struct {
 // newFake returns a fake that hasn't been started.
 func newFake(respond http.HandlerFunc) *fakeOpenVidu {
 	f := &fakeOpenVidu{}
+	if respond == nil {
+		respond = fakeResponse(500, "")
+	}
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
@@ -2129,9 +2117,6 @@ func newFake(respond http.HandlerFunc) *fakeOpenVidu {
 		f.mu.Lock()
 		fmt.Fprintf(&f.requests, "%s %s\n%s\n%s\n", r.Method, r.RequestURI, testHeaderLines(header), body)
 		f.mu.Unlock()
-		if respond == nil {
-			respond = fakeResponse(500, "")
-		}
 		respond(w, r)
 	}
 	f.Server = &httptest.Server{Config: &http.Server{
