@@ -1102,7 +1102,8 @@ func TestReadme(t *testing.T) {
 		"did not arrive within 10 s", "exceeds 100 KiB", "didn't respond within 30 s", "wait 50 s",
 		"stop_grace_period: 50s\n", "--stop-timeout 50 -p 127.0.0.1:5000:5000 ",
 		"\nlocation /api/ { proxy_pass http://localhost:5000; }\n",
-		`fetch("http://localhost:5000/api/" + path, { method: "POST",`, `post("sessions", {`, `post("sessions/" + sessionId + "/connections", {`,
+		`fetch("http://localhost:5000/api/" + path, { method: "POST",`, `post("sessions", {`,
+		`post("sessions/" + sessionId + "/connections", {`,
 		"[Go](https://go.dev/dl/) " + version + " or newer", "FROM golang:" + version + " AS build",
 	} {
 		testContains(t, "README.md", readme, want)
@@ -1647,7 +1648,8 @@ func TestProgramVerifies(t *testing.T) {
 	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
 	s.waitFor(t, "cannot verify")
 	testMatch(t, "log", s.log.lines(), regexp.MustCompile("^level=INFO msg=listening .*\n"+
-		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=5s error=\"cannot verify OpenVidu's certificate: .*\n$"))
+		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=5s "+
+		"error=\"cannot verify OpenVidu's certificate: .*\n$"))
 }
 
 // A shutdown cancels the start-up check, even if the signal arrives before the program serves.
