@@ -1893,9 +1893,14 @@ func startProgram(t *testing.T, dir fs.FS, env ...string) *testServer {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &testServer{log: newTestLog(), stop: stop, result: make(chan error, 1)}
-	go func() { s.result <- run(ctx, testEnv(env...), dir, s.log) }()
+	ended := make(chan bool)
+	go func() {
+		s.result <- run(ctx, testEnv(env...), dir, s.log)
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		stop()
+		testReceive(t, "the end of the program", ended)
 		s.log.checkSecrets(t)
 	})
 	s.address = "127.0.0.1:" + s.waitFor(t, `msg=listening address=\S+:(\d+) `)
@@ -1934,12 +1939,15 @@ func startProcess(t *testing.T, env ...string) *testProcess {
 		t.Fatal(err)
 	}
 	p := &testProcess{testServer{log: log, result: make(chan error, 1)}, cmd, func() { stderr.Close() }}
+	ended := make(chan bool)
 	go func() {
 		io.Copy(log, stderr)
 		p.result <- cmd.Wait()
+		close(ended)
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
+		testReceive(t, "the end of the program", ended)
 		log.checkSecrets(t)
 	})
 	p.address = "127.0.0.1:" + p.waitFor(t, `msg=listening address=\S+:(\d+) `)
@@ -2191,7 +2199,7 @@ func fakeRecorded(w http.ResponseWriter, r *http.Request) {
 }
 
 // fakeAfter returns a handler that waits for release before it responds.
-func fakeAfter(release <-chan bool, respond http.HandlerFunc) http.HandlerFunc {
+func fakeAfter[T any](release <-chan T, respond http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-release:
@@ -2203,13 +2211,7 @@ func fakeAfter(release <-chan bool, respond http.HandlerFunc) http.HandlerFunc {
 
 // fakeDelay returns a handler that takes some time before it responds.
 func fakeDelay(delay time.Duration, respond http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(delay):
-			respond(w, r)
-		case <-r.Context().Done():
-		}
-	}
+	return func(w http.ResponseWriter, r *http.Request) { fakeAfter(time.After(delay), respond)(w, r) }
 }
 
 // fakeText returns a handler that writes text to the connection and closes it.
