@@ -632,6 +632,10 @@ func TestAuthorize(t *testing.T) {
 	for i := range rows {
 		rows[i].name = cmp.Or(rows[i].login, "no login") + ": " + rows[i].method + " " + rows[i].path
 	}
+	_, example, _ := strings.Cut(testRead(t, "README.md"), "```go\n")
+	example, _, _ = strings.Cut(example, "```")
+	testContains(t, "the Go files", testRead(t, "handlers_test.go")+testRead(t, "handlers.go"),
+		cmp.Or(example, "the README's example"))
 	newAPI := func(ov *openVidu) http.Handler { return authorize(newAPI(ov)) }
 	testRows(t, rows, func(t *testing.T, tt row) {
 		s := startTestWith(t, newFake(fakeRecorded), newAPI, "CORS_ALLOWED_ORIGINS=https://a")
@@ -1064,7 +1068,7 @@ func TestDocumentedSettings(t *testing.T) {
 	testEqual(t, "settings of .env.example", got, want)
 }
 
-// What the README says about this program is true: its links, statuses, messages, example and versions.
+// What the README says about this program is true: its links, statuses, messages and versions.
 func TestReadme(t *testing.T) {
 	readme := testRead(t, "README.md")
 	var anchors []string
@@ -1117,9 +1121,6 @@ func TestReadme(t *testing.T) {
 			t.Errorf("README.md: %s is not a setting", variable[1])
 		}
 	}
-	_, example, _ := strings.Cut(readme, "```go\n")
-	example, _, _ = strings.Cut(example, "```")
-	testContains(t, "the Go files", testRead(t, "handlers_test.go")+source, cmp.Or(example, "the README's example"))
 }
 
 // With responses recorded from OpenVidu, the commands of the README's quick start print the output shown there.
