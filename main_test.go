@@ -1,0 +1,650 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestSettings(t *testing.T) {
+	type row struct {
+		name, env, dotenv string // lines NAME=value
+		want              config
+	}
+	with := func(change func(*config)) config {
+		cfg := config{port: "5000", secret: "MY_SECRET", secretSource: "default", origins: []string{"*"}}
+		change(&cfg)
+		return cfg
+	}
+	file := with(func(c *config) { c.secret, c.secretSource = "file", "from .env" })
+	env := with(func(c *config) { c.secret, c.secretSource = "env", "from the environment" })
+	for _, tt := range []row{
+		{name: "defaults", want: with(func(c *config) {})},
+		{name: ".env", dotenv: "OPENVIDU_SECRET=file", want: file},
+		{name: "environment", env: "OPENVIDU_SECRET=env", want: env},
+		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file", want: env},
+		{name: "white space around a value", env: "OPENVIDU_SECRET= env\t", want: env},
+		{name: "quotes and # in the environment", env: `OPENVIDU_SECRET="a" # b`,
+			want: with(func(c *config) { c.secret, c.secretSource = `"a" # b`, "from the environment" })},
+		{name: "empty values", env: "OPENVIDU_SECRET=\nSERVER_PORT= ",
+			dotenv: "OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_TLS_SKIP_VERIFY=''", want: file},
+		{name: "free port", env: "SERVER_PORT=0", want: with(func(c *config) { c.port = "0" })},
+		{name: "largest port", dotenv: "SERVER_PORT=65535", want: with(func(c *config) { c.port = "65535" })},
+		{name: "0 for false", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=0", want: with(func(c *config) {})},
+		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1",
+			want: with(func(c *config) { c.tlsSkipVerify = true })},
+		{name: "unusual origins",
+			env: "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
+			want: with(func(c *config) {
+				c.origins = []string{"https://a:80", "http://[::1]:443", "capacitor://a", "file://",
+					"http://xn--a.b.:65535"}
+			})},
+		{name: "directory", dotenv: "STATIC_DIR=.ci", want: with(func(c *config) { c.staticDir = ".ci" })},
+		{name: "names that aren't settings", dotenv: "Z=1\nCORS_ALLOWED_ORIGIN=https://a\nZ=2\nSERVER_PORT=\n",
+			want: with(func(c *config) { c.unknown = []string{"CORS_ALLOWED_ORIGIN", "Z"} })},
+	} {
+		got, err := loadConfig(testEnv(strings.Split(tt.env, "\n")...), testDir(".env", tt.dotenv))
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		testEqual(t, tt.name+": URL", got.openviduURL.String(), "http://localhost:4443/")
+		got.openviduURL = nil
+		testEqual(t, tt.name, *got, tt.want)
+	}
+	for _, base := range []string{"https://a", "https://a/b/openvidu/apis", "http://[::1]:65535/", "http://a:1"} {
+		got, err := loadConfig(testEnv("OPENVIDU_URL="+base), testDir("", ""))
+		if err != nil {
+			t.Errorf("%s: %v", base, err)
+			continue
+		}
+		testEqual(t, "URL", got.openviduURL.String(), base)
+	}
+}
+
+// A mistake is reported with the setting's name, where the value comes from and what is wrong, but without a value
+// that may be secret.
+func TestInvalidSettings(t *testing.T) {
+	const (
+		noURL    = "must be an http or https URL with a host, such as http://localhost:4443/"
+		noOrigin = "must be an origin such as https://example.com, in lower case, " +
+			"without a path, a trailing slash or the default port"
+	)
+	for _, tt := range []struct {
+		setting string
+		values  []string
+		want    string
+	}{
+		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"},
+			"must be a number from 0 to 65535"},
+		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
+		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://a:1/hidden@b", "http://a?hidden",
+			"http://a/?", "http://a/#hidden"}, "must not include credentials, a query or a fragment"},
+		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/",
+			"http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
+		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0",
+			"http://localhost:00"},
+			"the port must be from 1 to 65535"},
+		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
+		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * must stand alone`},
+		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * must stand alone`},
+		{"CORS_ALLOWED_ORIGINS", []string{"https://a/,https://b", "https://b, https://a/"}, `"https://a/" ` + noOrigin},
+	} {
+		for _, value := range tt.values {
+			_, err := loadConfig(testEnv(tt.setting+"="+value), testDir("", ""))
+			testEqual(t, tt.setting+"="+value, fmt.Sprint(err), tt.setting+" (from the environment): "+tt.want)
+		}
+	}
+	for _, origin := range []string{"null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/b",
+		"https://a?b", "https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b",
+		"https://a;https://b", "https://[::1"} {
+		_, err := loadConfig(testEnv("CORS_ALLOWED_ORIGINS="+origin), testDir("", ""))
+		testEqual(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err),
+			fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
+	}
+	for _, dir := range []string{"nowhere", "go.mod"} {
+		_, err := loadConfig(testEnv("STATIC_DIR="+dir), testDir("", ""))
+		testMatch(t, "STATIC_DIR="+dir, fmt.Sprint(err),
+			regexp.MustCompile(`^STATIC_DIR \(from the environment\): must be a directory: open `+dir+": .+$"))
+	}
+
+	// All mistakes are reported at once.
+	_, err := loadConfig(testEnv("SERVER_PORT=x", "OPENVIDU_URL=x"),
+		testDir(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
+	testEqual(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
+		"SERVER_PORT (from the environment): must be a number from 0 to 65535\n"+
+		"OPENVIDU_URL (from the environment): "+noURL+"\n"+
+		"OPENVIDU_TLS_SKIP_VERIFY (from .env): must be true or false")
+	_, err = loadConfig(testEnv("SERVER_PORT=x"), testDir(".env/a", ""))
+	testMatch(t, ".env is a directory", fmt.Sprint(err),
+		regexp.MustCompile(`^.*\.env.*\nSERVER_PORT \(from the environment\): .*$`))
+}
+
+func TestDotenv(t *testing.T) {
+	const (
+		quoting = ".env:1: invalid quoting: put the value in single or double quotes, whichever it doesn't contain"
+		noPair  = ".env:1: must be NAME=VALUE"
+		noUTF8  = ".env must be UTF-8"
+	)
+	for _, tt := range []struct {
+		want  string // the secret or the error
+		texts []string
+	}{
+		{"a", []string{"OPENVIDU_SECRET=a", "\ufeffOPENVIDU_SECRET=a", "\r\n#\r\nOPENVIDU_SECRET=a\r\n \r\n",
+			"export OPENVIDU_SECRET=a", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a",
+			"  export\tOPENVIDU_SECRET = a  ",
+			"other.name-1=x\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a # b",
+			"OPENVIDU_SECRET=a\t# b", "OPENVIDU_SECRET=a #", "OPENVIDU_SECRET='a'# b", `OPENVIDU_SECRET = "a" # "b"`}},
+		{"a b", []string{"OPENVIDU_SECRET =\ta b "}},
+		{"a=b==", []string{"OPENVIDU_SECRET=a=b=="}},
+		{"a# b", []string{"OPENVIDU_SECRET=a# b", "OPENVIDU_SECRET=a# b # c"}},
+		{"#b", []string{"OPENVIDU_SECRET=#b"}},
+		{"$a${b}", []string{"OPENVIDU_SECRET=$a${b}"}},
+		{"a\"b'", []string{"OPENVIDU_SECRET=a\"b'"}},
+		{"a # b", []string{`OPENVIDU_SECRET="a # b"`}},
+		{` a "b" `, []string{`OPENVIDU_SECRET=' a "b" ' # c`}},
+		{`a\n$b`, []string{`OPENVIDU_SECRET="a\n$b"`}},
+		{"MY_SECRET", []string{"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", "OPENVIDU_SECRET=\t# b",
+			`OPENVIDU_SECRET=""`,
+			"OPENVIDU_SECRET=a\nOPENVIDU_SECRET="}},
+		{noPair, []string{"hidden", "=hidden", "export", "OPENVIDU_SECRET hidden=a", "OPENVIDU_SECRET:hidden=a",
+			`"OPENVIDU_SECRET"=hidden`}},
+		{quoting, []string{`OPENVIDU_SECRET="hidden`, `OPENVIDU_SECRET='hidden"`, "OPENVIDU_SECRET='",
+			`OPENVIDU_SECRET="hidden" a`,
+			`OPENVIDU_SECRET="p"hidden"`, `OPENVIDU_SECRET=" # hidden`}},
+		{noUTF8, []string{"\xff\xfeO\x00=\x00a\x00\n\x00b\x00", "\xfe\xff\x00O\x00=\x00a",
+			"OPENVIDU_SECRET=hidden\xfc"}},
+	} {
+		for _, text := range tt.texts {
+			cfg, err := loadConfig(testEnv(), testDir(".env", text))
+			if err != nil {
+				testEqual(t, text, err.Error(), tt.want)
+			} else {
+				testEqual(t, text, cfg.secret, tt.want)
+			}
+		}
+	}
+}
+
+// -h, .env.example and the README state the same settings and defaults, and .env.example is valid.
+func TestDocumentedSettings(t *testing.T) {
+	var usage strings.Builder
+	printUsage(&usage)
+	example, readme := testRead(t, ".env.example"), testRead(t, "README.md")
+	for _, s := range settings {
+		usageDefault, cell := s.defaultValue, "`"+s.defaultValue+"`"
+		if s.defaultValue == "" {
+			usageDefault, cell = "none", "none"
+		}
+		testContains(t, "-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, usageDefault))
+		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
+		testContains(t, "README.md", readme, "\n| `"+s.name+"` | "+cell+" |")
+	}
+	want, _ := loadConfig(testEnv(), testDir("", ""))
+	got, err := loadConfig(testEnv(), testDir(".env", example))
+	if err != nil {
+		t.Fatalf(".env.example: %v", err)
+	}
+	got.secretSource = want.secretSource
+	testEqual(t, "settings of .env.example", got, want)
+}
+
+// What the README says about this program is true: its links, statuses, messages and versions.
+func TestReadme(t *testing.T) {
+	readme := testRead(t, "README.md")
+	var anchors []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(readme, -1) {
+		anchor := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	for _, link := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(readme, -1) {
+		if !slices.Contains(anchors, link[1]) {
+			t.Errorf("README.md: no heading for the link #%s", link[1])
+		}
+	}
+
+	var statuses []string
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d{3}) \|`).FindAllStringSubmatch(readme, -1) {
+		statuses = append(statuses, row[1])
+	}
+	testEqual(t, "README.md: table of statuses", strings.Join(statuses, " "), "400 404 405 408 413 500 502 504")
+
+	source := testRead(t, "main.go") + testRead(t, "handlers.go") + testRead(t, "openvidu.go")
+	_, troubleshooting, _ := strings.Cut(readme, "\n## Troubleshooting\n")
+	troubleshooting, _, _ = strings.Cut(troubleshooting, "\n## ")
+	elsewhere := []string{"Failed to fetch", "404 page not found"} // a browser's and net/http's
+	for _, row := range regexp.MustCompile("(?m)^\\| [^|`]*`([^`]+)`").FindAllStringSubmatch(troubleshooting, -1) {
+		if !strings.Contains(source, row[1]) && !slices.Contains(elsewhere, row[1]) {
+			t.Errorf("README.md: the program has no message %q", row[1])
+		}
+	}
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(testRead(t, "go.mod"))[1]
+	for _, want := range []string{ // what other tests expect of the program
+		"`cannot use OpenVidu yet, retrying`", "-p 4443:4443 --rm -e OPENVIDU_SECRET=MY_SECRET openvidu/openvidu-dev:",
+		"\n| `POST /api/sessions` | ", "\n| `POST /api/sessions/{sessionId}/connections` | ", "of at most 100 KiB",
+		"`return authorize(mux)`", "`testRequest` of `helpers_test.go`",
+		`    msg="OpenVidu is ready" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443` + "\n",
+		"did not arrive within 10 s", "exceeds 100 KiB", "didn't respond within 30 s", "wait 50 s",
+		"stop_grace_period: 50s\n", "--stop-timeout 50 -p 127.0.0.1:5000:5000 ",
+		"\nlocation /api/ { proxy_pass http://localhost:5000; }\n",
+		`fetch("http://localhost:5000/api/" + path, { method: "POST",`, `post("sessions", {`,
+		`post("sessions/" + sessionId + "/connections", {`,
+		"[Go](https://go.dev/dl/) " + version + " or newer", "FROM golang:" + version + " AS build",
+	} {
+		testContains(t, "README.md", readme, want)
+	}
+	variables := []string{"DOMAIN_OR_PUBLIC_IP", "HTTPS_PORT", "FORCE_PLAIN_HTTP"} // OpenVidu's
+	for _, s := range settings {
+		variables = append(variables, s.name)
+	}
+	for _, variable := range regexp.MustCompile(`(?m)(?: -e|^ +-) ([A-Z_]+)=`).FindAllStringSubmatch(readme, -1) {
+		if !slices.Contains(variables, variable[1]) {
+			t.Errorf("README.md: %s is not a setting", variable[1])
+		}
+	}
+}
+
+// With responses recorded from OpenVidu, the commands of the README's quick start print the output shown there.
+func TestQuickStart(t *testing.T) {
+	readme := testRead(t, "README.md")
+	pattern := regexp.MustCompile(`curl -w "\\n" (?:-X POST|-d "(.*)") http://localhost:5000(/\S+)`)
+	commands := pattern.FindAllStringSubmatch(readme, -1)
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, fakeRecorded)
+		output := "\n\n"
+		for _, command := range commands {
+			response := s.post(t, command[2], strings.ReplaceAll(command[1], `\"`, `"`))
+			output += "    " + response[strings.LastIndex(response, "\n")+1:] + "\n"
+		}
+		testContains(t, "README.md", readme, output)
+	})
+}
+
+// OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a
+// reason only if it has changed.
+func TestStartUpCheck(t *testing.T) {
+	const warning = `level=WARN msg="cannot use OpenVidu yet, retrying" every=5s error=`
+	responses := []http.HandlerFunc{fakeResponse(503, ""), fakeResponse(500, recordedHTML), fakeResponse(200, "<"),
+		fakeResponse(200, "{}"), fakeResponse(403, ""), fakeResponse(401, ""), fakeResponse(503, ""), fakeHang(""),
+		fakeResponse(400, recordedMalformed), fakeDelay(29*time.Second, fakeRecorded)}
+	testBubble(t, func(t *testing.T) {
+		start := time.Now()
+		var checked []time.Duration
+		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
+			checked = append(checked, time.Since(start))
+			responses[min(len(checked), len(responses))-1](w, r)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // more than all checks take
+		defer cancel()
+		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
+		testEqual(t, "times of the checks", fmt.Sprint(checked), "[0s 5s 10s 15s 20s 25s 30s 35s 1m10s 1m15s]")
+		testEqual(t, "time of the last response", time.Since(start), 104*time.Second)
+		testContains(t, "requests to OpenVidu", s.openvidu.received(), "GET /openvidu/api/config\n")
+		testEqual(t, "log", s.log.lines(),
+			warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
+				warning+"\"unexpected response from OpenVidu: check OPENVIDU_URL: "+
+				"invalid character '<' looking for beginning of value\"\n"+
+				warning+"\"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI\"\n"+
+				warning+"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"+
+				warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
+				warning+"\"OpenVidu timed out: try again, or check OPENVIDU_URL\"\n"+
+				warning+"\"Bad Request\"\n"+
+				"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
+	})
+
+	type row struct {
+		name     string
+		openvidu http.HandlerFunc
+		after    time.Duration // until the shutdown
+		wantLog  string
+	}
+	testRows(t, []row{
+		{name: "shutdown before the check", openvidu: fakeHang(""), after: 0, wantLog: ""},
+		{name: "shutdown during the check", openvidu: fakeHang(""), after: time.Second, wantLog: ""},
+		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""), after: 4 * time.Second,
+			wantLog: warning +
+				"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"},
+	}, func(t *testing.T, tt row) {
+		s := startTest(t, tt.openvidu)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), tt.after)
+		defer cancel()
+		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
+		testEqual(t, "time until the end", time.Since(start), tt.after)
+		testEqual(t, "log", s.log.lines(), tt.wantLog)
+	})
+}
+
+// Each step has a time limit.
+func TestTimeouts(t *testing.T) {
+	const (
+		timedOut = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
+		noAnswer = "unexpected EOF"
+	)
+	whole := testRequest("POST", testSessions, "{}")
+	head := strings.TrimSuffix(whole, "{}")
+	type row struct {
+		name         string
+		openvidu     http.HandlerFunc
+		writes       []string      // by the client
+		pause        time.Duration // between two writes
+		readsAfter   time.Duration // from the last write
+		want         string
+		wantAfter    time.Duration // from the start
+		wantDuration string        // in the log
+	}
+	testRows(t, []row{
+		{name: "OpenVidu takes 29 s", openvidu: fakeDelay(29*time.Second, fakeRecorded), writes: []string{whole},
+			want: "200 SessionA", wantAfter: 29 * time.Second, wantDuration: "29s"},
+		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole},
+			want: timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
+		{name: "OpenVidu never responds with a token", openvidu: fakeHang(""),
+			writes: []string{testRequest("POST", testConnections, "")},
+			want:   timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
+		{name: "OpenVidu's response never ends", openvidu: fakeHang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+			writes: []string{whole}, want: timedOut, wantAfter: 30 * time.Second, wantDuration: "30s"},
+		{name: "headers in 4 s", openvidu: fakeRecorded, writes: []string{"POST ", whole[5:]}, pause: 4 * time.Second,
+			want: "200 SessionA", wantAfter: 4 * time.Second, wantDuration: "0s"},
+		{name: "headers that never end", writes: []string{head[:len(head)-2]}, want: noAnswer,
+			wantAfter: 5 * time.Second},
+		{name: "body in 9 s, OpenVidu takes 29 s", openvidu: fakeDelay(29*time.Second, fakeRecorded),
+			writes: []string{head + "{", "}"}, pause: 9 * time.Second,
+			want: "200 SessionA", wantAfter: 38 * time.Second, wantDuration: "38s"},
+		{name: "body that never ends", writes: []string{head + "{"}, want: "408 timed out reading request body",
+			wantAfter: 10 * time.Second, wantDuration: "10s"},
+		{name: "client that reads after 49 s", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: 49 * time.Second,
+			want:       "200 SessionA", wantAfter: 49 * time.Second, wantDuration: "0s"},
+		{name: "client that reads after 51 s", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: 51 * time.Second,
+			want:       noAnswer, wantAfter: 51 * time.Second, wantDuration: "0s"},
+	}, func(t *testing.T, tt row) {
+		s := startTest(t, tt.openvidu)
+		start := time.Now()
+		c := s.dial(t)
+		for i, text := range tt.writes {
+			if i > 0 {
+				time.Sleep(tt.pause)
+			}
+			io.WriteString(c, text)
+		}
+		time.Sleep(tt.readsAfter)
+		want := tt.want
+		if want != noAnswer {
+			want = wantText(want)
+		}
+		if strings.HasPrefix(want, "408") { // net/http closes the connection
+			want = wantText(tt.want, "Connection: close")
+		}
+		testEqual(t, "response", testReadResponse(c, "POST"), want)
+		testEqual(t, "time", time.Since(start), tt.wantAfter)
+		synctest.Wait()
+		if tt.wantDuration == "" {
+			testEqual(t, "log", s.log.lines(), "")
+			return
+		}
+		testMatch(t, "log", s.log.lines(), regexp.MustCompile("^.* duration="+tt.wantDuration+"( .*)?\n$"))
+	})
+}
+
+// From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than 50 s.
+func TestShutdown(t *testing.T) {
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, fakeDelay(29*time.Second, fakeRecorded))
+		c := s.dial(t)
+		request := testRequest("POST", testSessions, "{}")
+		io.WriteString(c, request[:len(request)-1])
+		synctest.Wait()
+		start := time.Now()
+		s.stop()
+		synctest.Wait()
+		if _, err := s.listener.dial(); err == nil {
+			t.Error("the port is still open after the signal")
+		}
+		testEqual(t, "log after the signal", s.log.lines(),
+			"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
+		time.Sleep(9 * time.Second)
+		io.WriteString(c, "}")
+		testEqual(t, "response to the longest request", testReadResponse(c, "POST"),
+			wantText("200 SessionA", "Connection: close"))
+		testEqual(t, "result", <-s.result, nil)
+		testEqual(t, "time until the end", time.Since(start).Truncate(time.Second),
+			38*time.Second) // Shutdown polls twice a second
+	})
+
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bundle.js"), make([]byte, 1_000_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, nil, "STATIC_DIR="+dir)
+		c := s.dial(t)
+		c.SetDeadline(time.Time{})
+		io.WriteString(c, testRequest("GET", "/bundle.js", "")) // and doesn't read the response
+		synctest.Wait()
+		start := time.Now()
+		s.stop()
+		testEqual(t, "result of a download that doesn't end", fmt.Sprint(<-s.result),
+			"requests in flight did not finish within 50s: context deadline exceeded")
+		testEqual(t, "time of a download that doesn't end", time.Since(start), 50*time.Second)
+	})
+}
+
+// The log shows what net/http's server reports, and the program ends if the listener fails.
+func TestListenerErrors(t *testing.T) {
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, nil)
+		s.listener.errors <- syscall.EMFILE
+		s.listener.errors <- errors.New("listener broken")
+		testEqual(t, "result", fmt.Sprint(<-s.result), "listener broken")
+		testEqual(t, "log", s.log.lines(), fmt.Sprintf("level=WARN msg=%q\n",
+			fmt.Sprintf("http: Accept error: %v; retrying in 5ms", syscall.EMFILE)))
+	})
+}
+
+// The program listens on all interfaces, logs its settings, checks OpenVidu, and serves the API and files.
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	f := newFake(func(w http.ResponseWriter, r *http.Request) {
+		http.StripPrefix("/path", http.HandlerFunc(fakeRecorded)).ServeHTTP(w, r)
+	})
+	f.TLS = &tls.Config{}
+	f.start(t, nil)
+	s := startProgram(t, testDir(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+testSecret+"\nB=hidden\nA=\n"),
+		"SERVER_PORT=0", "OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true",
+		"CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
+	s.waitFor(t, "is ready")
+	any, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	any.Close()
+	host, _, _ := net.SplitHostPort(any.Addr().String())
+	_, port, _ := net.SplitHostPort(s.address)
+	testEqual(t, "response", s.send(t, testRequest("POST", testSessions, "", "Origin: https://b")),
+		wantResponse(200, "SessionA",
+			"Access-Control-Allow-Origin: https://b", "Content-Type: text/plain; charset=utf-8", "Vary: Origin",
+			"X-Content-Type-Options: nosniff"))
+	testMatch(t, "file", s.send(t, testRequest("GET", "/go.mod", "")),
+		regexp.MustCompile("(?s)^200\n.*\nVary: Origin\n.*module"))
+	testEqual(t, "status of a header of 64 KiB", s.send(t, testRequest("GET", "/", "",
+		"A: "+strings.Repeat("a", 64<<10)))[:3], "431")
+	s.stop()
+	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
+	testEqual(t, "log", regexp.MustCompile(` duration=\S+`).ReplaceAllString(s.log.lines(), ""), ""+
+		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" OPENVIDU_URL="+f.URL+"/path "+
+		"OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true "+
+		"CORS_ALLOWED_ORIGINS=https://a,https://b STATIC_DIR=.\n"+
+		"level=WARN msg=\".env contains names that aren't settings\" names=A,B\n"+
+		"level=WARN msg=\"OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret\"\n"+
+		"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n"+
+		"level=INFO msg=request method=POST path=/api/sessions status=200\n"+
+		"level=INFO msg=request method=GET path=/go.mod status=200\n"+
+		"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
+	testEqual(t, "requests to OpenVidu, the second with the cookie of the first", f.received(),
+		wantReceived("GET /path/openvidu/api/config", "")+
+			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
+}
+
+// Unless the setting says so, certificates are verified.
+func TestProgramVerifies(t *testing.T) {
+	t.Parallel()
+	f := newFake(fakeRecorded)
+	f.TLS = &tls.Config{}
+	f.start(t, nil)
+	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	s.waitFor(t, "cannot verify")
+	testMatch(t, "log", s.log.lines(), regexp.MustCompile("^level=INFO msg=listening .*\n"+
+		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=5s "+
+		"error=\"cannot verify OpenVidu's certificate: .*\n$"))
+}
+
+// A shutdown cancels the start-up check, even if the signal arrives before the program serves.
+func TestProgramStops(t *testing.T) {
+	t.Parallel()
+	checking, canceled := make(chan bool, 1), make(chan bool, 1)
+	f := newFake(func(w http.ResponseWriter, r *http.Request) {
+		checking <- true
+		<-r.Context().Done()
+		canceled <- true
+	})
+	f.start(t, nil)
+	s := startProgram(t, testDir(".env", "B=hidden"), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	testReceive(t, "the start-up check", checking)
+	s.stop()
+	testReceive(t, "the cancellation of the start-up check", canceled)
+	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
+	testMatch(t, "log", s.log.lines(), regexp.MustCompile(`^level=INFO msg=listening .* OPENVIDU_SECRET=\(default\) .*`+
+		"\nlevel=WARN msg=\".env contains names that aren't settings\" names=B"+
+		"\nlevel=INFO msg=\"shutting down, waiting for requests in flight\"\n$"))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	result := make(chan error, 1)
+	go func() {
+		result <- run(ctx, testEnv("SERVER_PORT=0", "OPENVIDU_URL="+f.URL), testDir("", ""), io.Discard)
+	}()
+	testEqual(t, "result after an early signal", testReceive(t, "the end of the program", result), nil)
+}
+
+// If the program doesn't start, it says why and exits with the right status.
+func TestExit(t *testing.T) {
+	t.Parallel()
+	const usage = "openvidu-basic-go creates .*\n  SERVER_PORT  .*\n$"
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, used, _ := net.SplitHostPort(listener.Addr().String())
+	for _, tt := range []struct {
+		arg, dotenv string
+		wantStatus  int
+		want        string // pattern
+	}{
+		{"-h", "", 0, "^" + usage},
+		{"-x", "", 2, "^flag provided but not defined: -x\n" + usage},
+		{"5000", "", 2, "^unexpected argument \"5000\": see -h\n$"},
+		{"--", "SERVER_PORT=x", 1, `^SERVER_PORT \(from .env\): must be a number from 0 to 65535` + "\n$"},
+		{"--", "SERVER_PORT=" + used, 1, "^SERVER_PORT: cannot listen on port " + used + ": .*\n$"},
+	} {
+		cmd, log := testCommand(t)
+		if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(tt.dotenv), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args = append(cmd.Args, tt.arg)
+		cmd.Run()
+		name := strings.TrimSpace(tt.arg + " " + tt.dotenv)
+		testEqual(t, "exit status of "+name, cmd.ProcessState.ExitCode(), tt.wantStatus)
+		testMatch(t, "output of "+name, log.text(), regexp.MustCompile("(?s)"+tt.want))
+		if t.Failed() {
+			return // the others would wait, too
+		}
+	}
+}
+
+// The first signal shuts the program down, which finishes the request in flight; the second kills it.
+func TestSignals(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows can't send these signals to another process")
+	}
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		signal os.Signal
+		twice  bool
+		want   string // exit status
+	}{
+		{"SIGINT", os.Interrupt, false, "<nil>"},
+		{"SIGTERM", syscall.SIGTERM, false, "<nil>"},
+		{"SIGINT twice", os.Interrupt, true, "signal: interrupt"},
+		{"SIGTERM twice", syscall.SIGTERM, true, "signal: terminated"},
+	} {
+		ok := t.Run(tt.name, func(t *testing.T) {
+			arrived, release := make(chan bool, 1), make(chan bool)
+			f := newFake(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "GET" {
+					fakeRecorded(w, r)
+					return
+				}
+				arrived <- true
+				fakeAfter(release, fakeRecorded)(w, r)
+			})
+			f.start(t, nil)
+			p := startProcess(t, "OPENVIDU_URL="+f.URL)
+			response := make(chan string, 1)
+			go func() { response <- p.post(t, testSessions, "") }()
+			testReceive(t, "the request in flight", arrived)
+			p.cmd.Process.Signal(tt.signal)
+			p.waitFor(t, `msg="shutting down`)
+			if tt.twice {
+				// Repeat it, because the program may not have restored the default yet.
+				for len(p.result) == 0 && p.cmd.Process.Signal(tt.signal) == nil {
+					time.Sleep(10 * time.Millisecond)
+				}
+			} else {
+				close(release)
+				// The header Connection depends on whether the server has begun to shut down.
+				got := strings.Replace(testReceive(t, "the response", response), "Connection: close\n", "", 1)
+				testEqual(t, "response to the request in flight", got, wantText("200 SessionA"))
+			}
+			testEqual(t, "exit status", fmt.Sprint(testReceive(t, "the end of the program", p.result)), tt.want)
+		})
+		if !ok {
+			return // the others would wait, too
+		}
+	}
+}
+
+// If the program that reads the log ends, as tee does on Ctrl+C, the server goes on, and shuts down as usual.
+func TestLogWithoutReader(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no SIGPIPE and can't send an interrupt to another process")
+	}
+	t.Parallel()
+	f := newFake(fakeRecorded)
+	f.start(t, nil)
+	p := startProcess(t, "OPENVIDU_URL="+f.URL)
+	p.waitFor(t, "is ready")
+	p.closeLog()
+	for range 2 {
+		testEqual(t, "status without a reader of the log", p.post(t, testSessions, "")[:3], "200")
+	}
+	p.cmd.Process.Signal(os.Interrupt)
+	testEqual(t, "exit status", fmt.Sprint(testReceive(t, "the end of the program", p.result)), "<nil>")
+}
