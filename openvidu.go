@@ -55,7 +55,7 @@ var (
 
 	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
 	errForbidden   = httpError{http.StatusBadGateway,
-		"OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"}
+		"OpenVidu denied access: check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI"}
 	errNoAPI = httpError{http.StatusBadGateway,
 		"no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
 	errUnreachable = httpError{http.StatusBadGateway,
@@ -336,14 +336,14 @@ func (r *response) failure() error {
 	switch {
 	case r.status == http.StatusBadRequest:
 		return badRequest(r.body)
-	// OPENVIDU_URL has the wrong path, or redirects, usually to HTTPS.
 	case r.status == http.StatusNotFound, r.status/100 == 3:
+		// OPENVIDU_URL has the wrong path, or redirects, usually to HTTPS.
 		return fmt.Errorf("%w: status %d", errNoAPI, r.status)
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
-	// OpenVidu 2.32 responds 403 to the wrong path. OpenVidu's nginx responds 403 to an address that isn't allowed. A
-	// wrong secret never causes a 403.
 	case r.status == http.StatusForbidden:
+		// ALLOWED_ACCESS_TO_RESTAPI doesn't list this server, or OpenVidu 2.32 responds 403 where 2.31 shows an error
+		// page: to a wrong path, or to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: status %d", errFailed, r.status)

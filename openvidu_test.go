@@ -23,7 +23,7 @@ import (
 func TestOpenViduFaults(t *testing.T) {
 	const (
 		credentials = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
-		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL and OpenVidu's ALLOWED_ACCESS_TO_RESTAPI"
+		forbidden   = "502 OpenVidu denied access: check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI"
 		noAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 		failed      = "502 OpenVidu failed: check that it is running and see its log"
 		unexpected  = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
