@@ -135,16 +135,16 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	return nil
 }
 
-// newServer returns a server with timeouts, so that slow clients can't tie it up. WriteTimeout covers a slow body
-// (ReadTimeout, 10 s) and OpenVidu (maxWait, 30 s), and leaves 10 s for the response.
+// newServer returns a server with timeouts, so that slow clients can't tie it up.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	const readTimeout = 10 * time.Second // for the whole request
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      50 * time.Second,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      readTimeout + maxWait + 10*time.Second, // for a slow body, OpenVidu and the response
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10, // ample for a browser; the default is 1 MiB
+		MaxHeaderBytes:    16 << 10, // net/http allows 4 KiB more; ample for a browser; the default is 1 MiB
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }

@@ -299,7 +299,8 @@ func TestStartUpCheck(t *testing.T) {
 			warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
 				warning+"\"unexpected response from OpenVidu: check OPENVIDU_URL: "+
 				"invalid character '<' looking for beginning of value\"\n"+
-				warning+"\"OpenVidu denied access: check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI\"\n"+
+				warning+"\"OpenVidu denied access: "+
+				"check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI\"\n"+
 				warning+"\"OpenVidu rejected the credentials: check OPENVIDU_SECRET\"\n"+
 				warning+"\"OpenVidu failed: check that it is running and see its log: status 503\"\n"+
 				warning+"\"OpenVidu timed out: try again, or check OPENVIDU_URL\"\n"+
