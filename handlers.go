@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 const (
@@ -25,8 +22,6 @@ const (
 // These are the failures of reading a request's body. openvidu.go has the type and the others.
 var (
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
-	errNotUTF8        = httpError{http.StatusBadRequest, "request body must be UTF-8"}
-	errNotJSONObject  = httpError{http.StatusBadRequest, "request body must be a JSON object"}
 	errSlowBody       = httpError{http.StatusRequestTimeout, "timed out reading request body"}
 	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
 )
@@ -64,7 +59,7 @@ func newAPI(ov *openVidu) http.Handler {
 // session ID or token that create returns.
 func newCreateHandler(create func(r *http.Request, properties []byte) (string, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		properties, err := readProperties(r)
+		properties, err := readBody(r)
 		if err != nil {
 			fail(w, r, err)
 			return
@@ -80,9 +75,8 @@ func newCreateHandler(create func(r *http.Request, properties []byte) (string, e
 	})
 }
 
-// readProperties returns the request body, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). It returns
-// {} if the body is empty.
-func readProperties(r *http.Request) ([]byte, error) {
+// readBody returns the request body, or {} if it is empty.
+func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, errLargeBody
@@ -95,12 +89,6 @@ func readProperties(r *http.Request) ([]byte, error) {
 	}
 	if len(body) == 0 {
 		return []byte("{}"), nil
-	}
-	if !utf8.Valid(body) {
-		return nil, errNotUTF8
-	}
-	if !json.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
-		return nil, errNotJSONObject
 	}
 	return body, nil
 }

@@ -25,7 +25,7 @@ func TestAPI(t *testing.T) {
 		unusual         = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
 		notFound        = "404 session not found: create it first with POST /api/sessions"
 		notObject       = "400 request body must be a JSON object"
-		customSessionID = "400 customSessionId must be a string of at most 1,000 bytes"
+		customSessionID = "400 customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"
 	)
 	id := strings.Repeat("a", 1000)
 	testRows(t, []testExchange{
@@ -43,12 +43,12 @@ func TestAPI(t *testing.T) {
 			body: `{"custom\u0053essionId":"A"}`, want: "200 A"},
 		{name: "null as customSessionId", path: testSessions, body: `{"customSessionId":null}`, openvidu: fakeRecorded,
 			want: "200 SessionA"},
-		{name: "customSessionId of 1,000 bytes", path: testSessions, body: `{"customSessionId":"` + id + `"}`,
+		{name: "customSessionId of 1,000 characters", path: testSessions, body: `{"customSessionId":"` + id + `"}`,
 			openvidu: fakeResponse(409, ""), want: "200 " + id},
-		{name: "customSessionId of 1,001 bytes", path: testSessions, body: `{"customSessionId":"` + id + `a"}`,
+		{name: "customSessionId of 1,001 characters", path: testSessions, body: `{"customSessionId":"` + id + `a"}`,
 			want: customSessionID},
-		{name: "customSessionId of 501 characters in 1,002 bytes", path: testSessions,
-			body: `{"customSessionId":"` + strings.Repeat("é", 501) + `"}`, want: customSessionID},
+		{name: "customSessionId that OpenVidu rejects", path: testSessions, body: `{"customSessionId":"a/b"}`,
+			want: customSessionID},
 		{name: "number as customSessionId", path: testSessions, body: `{"customSessionId":5}`, want: customSessionID},
 		{name: "array as the last customSessionId", path: testSessions,
 			body: `{"customSessionId":"A","customSessionId":[]}`, want: customSessionID},
@@ -64,18 +64,22 @@ func TestAPI(t *testing.T) {
 			want: "200 <html>"},
 		{name: "session ID with all characters", path: "/api/sessions/ses_aB0-9/connections", openvidu: fakeRecorded,
 			want: "200 " + testToken},
-		{name: "session ID of 1,000 bytes", path: "/api/sessions/" + id + "/connections", openvidu: fakeRecorded,
+		{name: "session ID of 1,000 characters", path: "/api/sessions/" + id + "/connections", openvidu: fakeRecorded,
 			want: "200 " + testToken},
-		{name: "session ID of 1,001 bytes", path: "/api/sessions/" + id + "a/connections", want: notFound},
+		{name: "session ID of 1,001 characters", path: "/api/sessions/" + id + "a/connections", want: notFound},
 		{name: "unknown session", path: testConnections, openvidu: fakeResponse(404, ""), want: notFound},
 
 		{name: "body of 100 KiB", path: testConnections, body: "{}" + strings.Repeat(" ", 100*1024-2),
 			openvidu: fakeRecorded, want: "200 " + testToken},
-		{name: "malformed JSON", path: testSessions, body: "{bad", want: notObject},
-		{name: "JSON array", path: testSessions, body: "[{}]", want: notObject},
+		{name: "malformed JSON", path: testSessions, body: "{bad", want: notObject,
+			wantCause: ": invalid character 'b' looking for beginning of object key string"},
+		{name: "JSON array", path: testSessions, body: "[{}]", want: notObject,
+			wantCause: ": json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
 		{name: "JSON null", path: testSessions, body: "null", want: notObject},
-		{name: "two JSON objects", path: testConnections, body: "{} {}", want: notObject},
-		{name: "only white space", path: testConnections, body: " \n", want: notObject},
+		{name: "two JSON objects", path: testConnections, body: "{} {}", want: notObject,
+			wantCause: ": invalid character '{' after top-level value"},
+		{name: "only white space", path: testConnections, body: " \n", want: notObject,
+			wantCause: ": unexpected end of JSON input"},
 		{name: "body that isn't UTF-8", path: testConnections, body: "{\"data\":\"\xc3\"}",
 			want: "400 request body must be UTF-8"},
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 	maxConnections = 32
 
 	maxResponse  = 1 << 20 // bytes of a response's body
-	maxSessionID = 1000    // bytes; well below the 8 KiB that Tomcat allows for path and headers (maxHttpHeaderSize)
+	maxSessionID = 1000    // characters; Tomcat allows 8 KiB for path and headers (maxHttpHeaderSize)
 )
 
 // httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
@@ -44,7 +45,10 @@ func (e httpError) Error() string { return e.text }
 // These are the failures of sessions, connections and OpenVidu. A 400 of OpenVidu has OpenVidu's own text instead
 // (see badRequest).
 var (
-	errCustomSessionID = httpError{http.StatusBadRequest, "customSessionId must be a string of at most 1,000 bytes"}
+	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
+	errNotJSONObject   = httpError{http.StatusBadRequest, "request body must be a JSON object"}
+	errCustomSessionID = httpError{http.StatusBadRequest,
+		"customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
 	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
@@ -110,7 +114,11 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	customID, err := customSessionID(properties)
+	members, err := parseProperties(properties)
+	if err != nil {
+		return "", err
+	}
+	customID, err := customSessionID(members)
 	if err != nil {
 		return "", err
 	}
@@ -181,19 +189,30 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	return session.ID, nil
 }
 
-// customSessionID returns the customSessionId in properties (a JSON object), or "" if it is missing or null. If the
+// parseProperties returns the members of properties, which must be a JSON object in UTF-8 (RFC 8259, section 8.1). If a
 // name occurs twice, the last one counts, as in OpenVidu.
-func customSessionID(properties []byte) (string, error) {
-	var values map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
-	if err := json.Unmarshal(properties, &values); err != nil {
-		return "", fmt.Errorf("%w: %w", errInternal, err)
+func parseProperties(properties []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(properties) {
+		return nil, errNotUTF8
 	}
-	value, ok := values["customSessionId"]
+	var members map[string]json.RawMessage // a struct's fields would match names case-insensitively, unlike OpenVidu
+	if err := json.Unmarshal(properties, &members); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotJSONObject, err)
+	}
+	if members == nil { // properties is null
+		return nil, errNotJSONObject
+	}
+	return members, nil
+}
+
+// customSessionID returns the customSessionId in the members of a session's properties, or "" if it is missing or null.
+func customSessionID(members map[string]json.RawMessage) (string, error) {
+	value, ok := members["customSessionId"]
 	if !ok {
 		return "", nil
 	}
 	var id string
-	if err := json.Unmarshal(value, &id); err != nil || len(id) > maxSessionID { // OpenVidu checks the characters
+	if err := json.Unmarshal(value, &id); err != nil || id != "" && !isSessionID(id) {
 		return "", errCustomSessionID
 	}
 	return id, nil
@@ -202,14 +221,20 @@ func customSessionID(properties []byte) (string, error) {
 // sessionIDPattern matches the session IDs of every version of OpenVidu.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
+// isSessionID reports whether a session can have this ID. For others, OpenVidu responds 400, 401, 404 or 500, depending
+// on its version.
+func isSessionID(id string) bool { return len(id) <= maxSessionID && sessionIDPattern.MatchString(id) }
+
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token.
 // IP cameras have no token, so it returns "" for them.
 func (ov *openVidu) createConnection(ctx context.Context, sessionID string, properties []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	// No session has such an ID. OpenVidu would respond 400, 401, 404 or 500, depending on its version.
-	if !sessionIDPattern.MatchString(sessionID) || len(sessionID) > maxSessionID {
+	if !isSessionID(sessionID) {
 		return "", errSessionNotFound
+	}
+	if _, err := parseProperties(properties); err != nil {
+		return "", err
 	}
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
 	if err != nil {
