@@ -173,8 +173,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			origin := r.Header.Get("Origin")
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
-			} else if origin != "" && !isSameOrigin(r) {
-				addLogAttr(r, "origin_not_allowed", origin) // the page can't read the response
+			} else if origin != "" {
+				addLogAttr(r, "origin_not_allowed", origin) // a page on another origin can't read the response
 			}
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -187,13 +187,6 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// isSameOrigin reports whether r comes from a page of this server, which needs no permission to read the response. It
-// ignores the scheme, which a proxy may change.
-func isSameOrigin(r *http.Request) bool {
-	_, host, _ := strings.Cut(r.Header.Get("Origin"), "://")
-	return host == r.Host
 }
 
 // newFileHandler returns the handler for a frontend's files in dir. A path that ends in a slash means index.html, and

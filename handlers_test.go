@@ -199,11 +199,9 @@ func TestCORS(t *testing.T) {
 		{allowed: "https://a,https://b:8080", origin: "https://b:8080",
 			want: []string{"Access-Control-Allow-Origin: https://b:8080", "Vary: Origin"}},
 		{allowed: "https://a", origin: "", want: []string{"Vary: Origin"}},
-		{allowed: "https://a", origin: "http://localhost:5000", want: []string{"Vary: Origin"}}, // this server's own
-		{allowed: "https://a", origin: "https://localhost:5000", want: []string{"Vary: Origin"}},
 	}
 	for _, origin := range []string{"http://localhost", "null", "http://a", "https://A", "https://a.evil.org",
-		"https://b.a", "https://a:8080", "https://a,https://b", "https://localhost:50000"} {
+		"https://b.a", "https://a:8080", "https://a,https://b"} {
 		rows = append(rows, row{allowed: "https://a,https://b", origin: origin, want: []string{"Vary: Origin"},
 			wantLogged: true})
 	}
