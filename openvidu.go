@@ -292,8 +292,8 @@ type response struct {
 	body   []byte
 }
 
-// send sends a request to the API and returns the response, whatever its status is, except for a 101. It returns an
-// error if the response is missing, incomplete or larger than maxResponse.
+// send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
+// missing, incomplete or larger than maxResponse.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
 	if err != nil {
@@ -307,10 +307,6 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 
-	// The body of a 101 is the connection: reading it wouldn't end with ctx. OPENVIDU_URL is wrong.
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return nil, fmt.Errorf("%w: status 101", errUnexpected)
-	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil && ctx.Err() != nil {
 		return nil, contextError(ctx)

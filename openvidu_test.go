@@ -92,8 +92,6 @@ func TestOpenViduFaults(t *testing.T) {
 			openvidu: fakeText("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + recordedSession[:500])},
 		{name: "invalid chunk", path: testConnections, openvidu: fakeText(chunked + "x\r\n" + testToken),
 			want: unexpected, wantCause: ": invalid byte in chunk length"},
-		{name: "101, whose body never ends", path: testSessions, want: unexpected, wantCause: ": status 101",
-			openvidu: fakeHang("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")},
 		{name: "no response", path: testSessions, openvidu: fakeText(""), want: unreachable, wantCause: post + "EOF"},
 		{name: "SSH server", path: testSessions, openvidu: fakeText("SSH-2.0-OpenSSH_9.2\r\n"), want: unreachable,
 			wantCause: transport + `malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
