@@ -189,45 +189,52 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// newFileHandler returns the handler for a frontend's files in dir. A path that ends in a slash means index.html, and
-// a directory redirects to its path with a slash. http.FileServerFS would list directories without index.html.
+// newFileHandler returns the handler for a frontend's files in dir. Unlike http.FileServerFS, it hides names that start
+// with a dot, and doesn't list directories.
 func newFileHandler(dir string) http.Handler {
-	mux := http.NewServeMux() // responds 405; in newHandler's mux, GET / would conflict with /api/
+	mux := http.NewServeMux() // responds 405 to a POST, for example; in newHandler's mux, GET / would conflict with /api/
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-cache") // a browser asks whether the file has changed
-		path := r.URL.Path
-		// Names that start with a dot, such as .env and .git, are hidden. The backslash separates names on Windows.
-		if strings.Contains(path, "/.") || strings.Contains(path, `\.`) {
+		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
+		// Names such as .env and .git are hidden. The backslash separates names on Windows.
+		if strings.Contains(r.URL.Path, "/.") || strings.Contains(r.URL.Path, `\.`) {
 			http.NotFound(w, r)
 			return
 		}
-		if strings.HasSuffix(path, "/") {
-			path += "index.html"
-		}
-		// The directory is opened for every request because a build may replace it.
-		file, err := os.OpenInRoot(dir, strings.TrimPrefix(path, "/"))
-		if err != nil {
+		if err := serveFile(w, r, dir); err != nil {
 			addLogAttr(r, "error", err.Error())
 			http.NotFound(w, r)
-			return
 		}
-		defer file.Close()
-		info, err := file.Stat()
-		if err != nil {
-			addLogAttr(r, "error", err.Error())
-			http.NotFound(w, r)
-			return
-		}
-		if info.IsDir() {
-			withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
-			http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
-			return
-		}
-		// Last-Modified misses a rollback to an older file, and a change within a second.
-		w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
-		// WriteTimeout is too short for a large file on a slow network.
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
-		http.ServeContent(w, r, path, info.ModTime(), file)
 	})
 	return mux
+}
+
+// serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a directory
+// redirects to its path with a slash. If the file can't be opened, serveFile returns an error without having responded.
+func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
+	path := r.URL.Path
+	if strings.HasSuffix(path, "/") {
+		path += "index.html"
+	}
+	// The directory is opened for every request because a build may replace it.
+	file, err := os.OpenInRoot(dir, strings.TrimPrefix(path, "/"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		// The path can't start with //, which would be another host: ServeMux cleans it, and /%2Fx can't be opened.
+		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
+		return nil
+	}
+	// Last-Modified misses a rollback to an older file, and a change within a second.
+	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+	// WriteTimeout is too short for a large file on a slow network.
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
+	http.ServeContent(w, r, path, info.ModTime(), file)
+	return nil
 }
