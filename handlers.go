@@ -16,7 +16,7 @@ import (
 
 const (
 	maxBody     = 100 << 10        // bytes of a request body; errLargeBody states it, too
-	fileTimeout = 10 * time.Minute // for the response with a file
+	fileTimeout = 10 * time.Minute // for sending a file
 )
 
 // These are the failures of reading a request's body. openvidu.go has the type and the others.
@@ -109,7 +109,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{w, http.StatusOK}
-		var added []slog.Attr // by addLogAttr
+		var added []slog.Attr // by addLogAttr, which finds its address in the context
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
 		level := slog.LevelInfo
 		if recorder.status >= http.StatusInternalServerError {
@@ -147,10 +147,9 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody reads what next left of the request body, as after a 404. Otherwise, after a request with Connection:
-// close (nginx's default before 1.29.7), net/http would close the connection with data unread, and TCP may reset it
-// before the response arrives (RFC 9112, section 9.6). An nginx with several upstream servers then avoids this one
-// for 10 s (fail_timeout), for all clients.
+// discardBody reads what next left of the request body, as after a 404. net/http doesn't if it closes the connection
+// after the response, as nginx before 1.29.7 requests by default. TCP may then reset the connection before the
+// response arrives (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -160,7 +159,7 @@ func discardBody(next http.Handler) http.Handler {
 	})
 }
 
-// cors adds CORS headers to every response, errors included, and responds to preflights
+// cors adds CORS headers to every response of next, errors included, and responds to preflights
 // (https://fetch.spec.whatwg.org/#http-cors-protocol).
 func cors(origins []string, next http.Handler) http.Handler {
 	anyOrigin := slices.Contains(origins, "*")
@@ -192,7 +191,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 // newFileHandler returns the handler for a frontend's files in dir. Unlike http.FileServerFS, it hides names that start
 // with a dot, and doesn't list directories.
 func newFileHandler(dir string) http.Handler {
-	mux := http.NewServeMux() // responds 405 to a POST, for example; in newHandler's mux, GET / would conflict with /api/
+	// This mux responds 405 to a POST, for example. In the mux of newHandler, GET / would conflict with /api/.
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
 		// Names such as .env and .git are hidden. The backslash separates names on Windows.
@@ -208,8 +208,9 @@ func newFileHandler(dir string) http.Handler {
 	return mux
 }
 
-// serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a directory
-// redirects to its path with a slash. If the file can't be opened, serveFile returns an error without having responded.
+// serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a
+// directory redirects to its path with a slash. If the file can't be opened, serveFile returns an error and doesn't
+// respond.
 func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 	path := r.URL.Path
 	if strings.HasSuffix(path, "/") {

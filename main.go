@@ -85,11 +85,11 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu until it is ready or ctx is done, 5 s after each failure. It logs why OpenVidu
-// can't be used whenever the reason changes, and finally that OpenVidu is ready.
+// waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. Whenever the
+// reason changes, it logs why OpenVidu can't be used.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
-	var logged httpError // every error of ov wraps one
+	var logged httpError // the last reason; every error of ov wraps an httpError
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -115,7 +115,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
 // It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout. Only a
-// download can take longer, because newFileHandler extends its deadline.
+// download can take longer, because serveFile extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -128,7 +128,8 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns as soon as Shutdown is called. Shutdown then waits for the requests in flight.
+	// Serve returns as soon as Shutdown is called, or at once if it already was. Shutdown waits for the requests in
+	// flight.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}

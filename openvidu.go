@@ -21,12 +21,13 @@ import (
 )
 
 const (
-	// maxWait limits how long a client waits for OpenVidu. OpenVidu itself waits up to 15 s for a session with the
-	// same ID that is still closing (closingLock in SessionManager.java, v2.31.0).
+	// maxWait limits how long a client waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
+	// still closing (closingLock in SessionManager.java, v2.31.0). The rest is for the wait for a turn in a crowd.
 	maxWait = 30 * time.Second
 
-	// maxConnections limits the requests to OpenVidu at a time. The others wait for their turn, first come, first
-	// served. More at a time would slow each other down without raising the number of tokens per second.
+	// maxConnections limits concurrent requests to OpenVidu. The others wait for their turn, first come, first served.
+	// 32 are enough to keep OpenVidu busy. With more, each takes longer, and the number of tokens per second stays the
+	// same.
 	maxConnections = 32
 
 	maxResponse  = 1 << 20 // bytes of a response's body
@@ -42,7 +43,7 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures of sessions, connections and OpenVidu. A 400 of OpenVidu has OpenVidu's own text instead
+// These are the failures of sessions, connections and OpenVidu. A 400 from OpenVidu has OpenVidu's own text instead
 // (see badRequest).
 var (
 	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
@@ -88,8 +89,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		api:    base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// Up to 2.31, the session cookie spares OpenVidu the verification of the secret, which takes about 70 ms
-			// because Spring Security uses bcrypt (SecurityConfig.java).
+			// Up to OpenVidu 2.31, the session cookie spares OpenVidu the verification of the secret, which takes
+			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java).
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
@@ -110,7 +111,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 
 // createSession creates a session with the given properties (a JSON object) and returns its ID. If a session with the
 // same customSessionId is already open, createSession returns that ID. Concurrent requests with a customSessionId and
-// identical properties share one request to OpenVidu.
+// the same properties, byte for byte, share one request to OpenVidu.
 func (ov *openVidu) createSession(ctx context.Context, properties []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -135,12 +136,12 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession or, if a call with the same properties, byte for byte, is in flight, waits for its
-// result. If the client that made that call has left, it starts over.
+// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result. If the
+// client that made that call has left, shareSession starts over.
 //
 // When many people join a session at the same moment, each costs OpenVidu about one request, for the connection,
-// instead of two. On 2.32, verifying the secret takes about 70 ms for each request, so the last person waits about half
-// as long.
+// instead of two. On OpenVidu 2.32, verifying the secret takes about 70 ms for each request, so the last person waits
+// about half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{done: make(chan struct{}), err: errInternal} // err remains if postSession panics
@@ -180,7 +181,7 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	var session struct {
 		ID string `json:"id"`
 	}
-	if err := resp.parse(&session); err != nil {
+	if err := resp.decode(&session); err != nil {
 		return "", err
 	}
 	if session.ID == "" {
@@ -251,7 +252,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 		Token string `json:"token"`
 		Type  string `json:"type"`
 	}
-	if err := resp.parse(&connection); err != nil {
+	if err := resp.decode(&connection); err != nil {
 		return "", err
 	}
 	if connection.Token == "" && connection.Type != "IPCAM" {
@@ -260,9 +261,9 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	return connection.Token, nil
 }
 
-// check returns OpenVidu's version and its public URL, the address that browsers connect to. Tokens start with it,
-// but with ws for http and wss for https. It makes the cheapest request that checks OPENVIDU_URL, the certificate and
-// the secret.
+// check makes the cheapest request that checks OPENVIDU_URL, the certificate and the secret. It returns OpenVidu's
+// version and its public URL, the address that browsers connect to. Tokens start with it, but with ws for http and wss
+// for https.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -277,7 +278,7 @@ func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err e
 		Version   string `json:"VERSION"`
 		PublicURL string `json:"OPENVIDU_PUBLICURL"`
 	}
-	if err := resp.parse(&info); err != nil {
+	if err := resp.decode(&info); err != nil {
 		return "", "", err
 	}
 	if info.Version == "" {
@@ -294,8 +295,8 @@ type response struct {
 
 // send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
 // missing, incomplete or larger than maxResponse.
-func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(body))
+func (ov *openVidu) send(ctx context.Context, method, path string, properties []byte) (*response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(properties))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errInternal, err)
 	}
@@ -307,17 +308,17 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil && ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnexpected, err)
 	}
-	if len(text) > maxResponse {
-		return nil, fmt.Errorf("%w: larger than 1 MiB", errUnexpected)
+	if len(body) > maxResponse {
+		return nil, fmt.Errorf("%w: larger than %d bytes", errUnexpected, maxResponse)
 	}
-	return &response{resp.StatusCode, text}, nil
+	return &response{resp.StatusCode, body}, nil
 }
 
 // noResponse returns the error for err, which net/http returned instead of a response to a request with the given
@@ -344,8 +345,8 @@ func contextError(ctx context.Context) error {
 	return errDisconnected
 }
 
-// parse stores the JSON object in the body in v.
-func (r *response) parse(v any) error {
+// decode decodes the body, a JSON object, into v.
+func (r *response) decode(v any) error {
 	if err := json.Unmarshal(r.body, v); err != nil {
 		return fmt.Errorf("%w: %w", errUnexpected, err)
 	}
@@ -384,5 +385,6 @@ func badRequest(body []byte) error {
 		return fmt.Errorf("%w: status 400", errNoAPI)
 	}
 	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
-	return httpError{http.StatusBadRequest, fmt.Sprintf("%.300s", oneLine)} // it can quote a property of 100 KiB
+	// 300 characters, because OpenVidu may quote a property of 100 KiB.
+	return httpError{http.StatusBadRequest, fmt.Sprintf("%.300s", oneLine)}
 }

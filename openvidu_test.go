@@ -87,7 +87,7 @@ func TestOpenViduFaults(t *testing.T) {
 			want: unexpected, wantCause: ": no token"},
 		{name: "response of 1 MiB", path: testSessions, openvidu: padded(1 << 20), want: "200 SessionA"},
 		{name: "response of 1 MiB and a byte", path: testSessions, openvidu: padded(1<<20 + 1),
-			want: unexpected, wantCause: ": larger than 1 MiB"},
+			want: unexpected, wantCause: ": larger than 1048576 bytes"},
 		{name: "truncated body", path: testSessions, want: unexpected, wantCause: ": unexpected EOF",
 			openvidu: fakeText("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + recordedSession[:500])},
 		{name: "invalid chunk", path: testConnections, openvidu: fakeText(chunked + "x\r\n" + testToken),
