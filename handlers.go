@@ -44,14 +44,14 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 // newAPI returns the handler for the frontend's API, which creates sessions and connections with ov.
 func newAPI(ov *openVidu) http.Handler {
 	mux := http.NewServeMux()
-	session := func(r *http.Request, properties []byte) (string, error) {
+	createSession := func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
 	}
-	connection := func(r *http.Request, properties []byte) (string, error) {
+	createConnection := func(r *http.Request, properties []byte) (string, error) {
 		return ov.createConnection(r.Context(), r.PathValue("sessionId"), properties)
 	}
-	mux.Handle("POST /api/sessions", newCreateHandler(session))
-	mux.Handle("POST /api/sessions/{sessionId}/connections", newCreateHandler(connection))
+	mux.Handle("POST /api/sessions", newCreateHandler(createSession))
+	mux.Handle("POST /api/sessions/{sessionId}/connections", newCreateHandler(createConnection))
 	return mux
 }
 
@@ -109,7 +109,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorder := &statusRecorder{w, http.StatusOK}
-		var added []slog.Attr // by addLogAttr, which finds its address in the context
+		var added []slog.Attr // addLogAttr appends to it through the context
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), logAttrsKey{}, &added)))
 		level := slog.LevelInfo
 		if recorder.status >= http.StatusInternalServerError {
@@ -147,9 +147,9 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody reads what next left of the request body, as after a 404. net/http doesn't if it closes the connection
-// after the response, as nginx before 1.29.7 requests by default. TCP may then reset the connection before the
-// response arrives (RFC 9112, section 9.6).
+// discardBody reads what next left of the request body, as after a 404. net/http itself skips that if the request says
+// Connection: close, which nginx before 1.29.7 sends by default. TCP may then reset the connection before the response
+// arrives (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -178,7 +178,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// All that the page asks for: the API needs no header, but a login may need Authorization, for example.
+			// Whatever the page asks for, such as Content-Type, or Authorization for a login that somebody adds.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)

@@ -89,7 +89,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 // reason changes, it logs why OpenVidu can't be used.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
-	var logged httpError // the last reason; every error of ov wraps an httpError
+	var logged httpError // the last reason: a status and a text, without the cause
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -100,7 +100,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 			return
 		}
 		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
-		reason, _ := errors.AsType[httpError](err)
+		reason, _ := errors.AsType[httpError](err) // every error of ov wraps one
 		if reason != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err)
 			logged = reason
@@ -114,8 +114,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout. Only a
-// download can take longer, because serveFile extends its deadline.
+// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout, which only a
+// download can, because serveFile extends the deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -128,8 +128,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns as soon as Shutdown is called, or at once if it already was. Shutdown waits for the requests in
-	// flight.
+	// Serve returns once Shutdown is called, even if that was before. Shutdown waits for the requests in flight.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}
@@ -177,9 +176,9 @@ var settings = []struct {
 	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
 }
 
-// loadConfig takes each setting from getenv, the file .env in dir or its default, in this order; empty values count
-// as unset. Its error lists every invalid setting and every invalid line of .env, but never the text of a line, which
-// may be secret.
+// loadConfig takes each setting from getenv, else from the file .env in dir, else its default; empty values count as
+// unset. Its error lists every invalid setting and every invalid line of .env, but never the text of a line, which may
+// be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
 	text, err := readDotenv(dir)
@@ -233,7 +232,7 @@ func (cfg *config) parseURL(value string) error {
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
-	// Look for @, because u.User can be nil if a password contains a slash.
+	// Look for @, because u.User is nil if a password contains a slash, as in http://user:1/2@host.
 	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include credentials, a query or a fragment")
 	}

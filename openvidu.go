@@ -89,8 +89,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		api:    base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// Up to OpenVidu 2.31, the session cookie spares OpenVidu the verification of the secret, which takes
-			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java).
+			// Up to OpenVidu 2.31, the cookie OVJSESSIONID spares OpenVidu the verification of the secret, which takes
+			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java). 2.32 verifies it for every request.
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
@@ -136,12 +136,11 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result. If the
-// client that made that call has left, shareSession starts over.
+// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result, which may
+// be a timeout. If the client that made that call has left, shareSession starts over.
 //
-// When many people join a session at the same moment, each costs OpenVidu about one request, for the connection,
-// instead of two. On OpenVidu 2.32, verifying the secret takes about 70 ms for each request, so the last person waits
-// about half as long.
+// When many people join a session at the same moment, sharing saves almost half of the requests to OpenVidu. On 2.32,
+// which verifies the secret for every request, the last person waits about half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{done: make(chan struct{}), err: errInternal} // err remains if postSession panics
@@ -206,7 +205,8 @@ func parseProperties(properties []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// customSessionID returns the customSessionId in the members of a session's properties, or "" if it is missing or null.
+// customSessionID returns the customSessionId in the members of a session's properties, or "" if it is missing, null or
+// empty.
 func customSessionID(members map[string]json.RawMessage) (string, error) {
 	value, ok := members["customSessionId"]
 	if !ok {
@@ -304,10 +304,9 @@ func (ov *openVidu) send(ctx context.Context, method, path string, properties []
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := ov.client.Do(req)
 	if err != nil {
-		return nil, noResponse(ctx, err)
+		return nil, sendError(ctx, err)
 	}
 	defer resp.Body.Close()
-
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil && ctx.Err() != nil {
 		return nil, contextError(ctx)
@@ -321,9 +320,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, properties []
 	return &response{resp.StatusCode, body}, nil
 }
 
-// noResponse returns the error for err, which net/http returned instead of a response to a request with the given
-// ctx.
-func noResponse(ctx context.Context, err error) error {
+// sendError classifies err, which http.Client.Do returned for a request with the given ctx.
+func sendError(ctx context.Context, err error) error {
 	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
 	case ctx.Err() != nil:
@@ -364,8 +362,8 @@ func (r *response) failure() error {
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
 	case r.status == http.StatusForbidden:
-		// ALLOWED_ACCESS_TO_RESTAPI doesn't list this server, or OpenVidu 2.32 responds 403 where 2.31 shows an error
-		// page: to a wrong path, or to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
+		// Either ALLOWED_ACCESS_TO_RESTAPI doesn't list this server, or it is OpenVidu 2.32, which responds 403 also to
+		// a wrong path, and to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: status %d", errFailed, r.status)
