@@ -90,7 +90,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		secret: secret,
 		client: &http.Client{
 			// Up to OpenVidu 2.31, the cookie OVJSESSIONID spares OpenVidu the verification of the secret, which takes
-			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java). 2.32 verifies it for every request.
+			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java). 2.32 verifies it every time.
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
