@@ -11,107 +11,122 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// The first tests are about the API: what it sends to OpenVidu, and what a frontend gets. Tests of authorize_test.go,
+// files, unusual requests and disconnecting clients follow.
+
 func TestAPI(t *testing.T) {
-	const (
-		unusual         = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
-		notFound        = "404 session not found: create it first with POST /api/sessions"
-		notObject       = "400 request body must be a JSON object"
-		customSessionID = "400 customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"
-	)
+	const unusual = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
 	id := strings.Repeat("a", 1000)
 	testRows(t, []testExchange{
-		{name: "session", path: testSessions, body: testSessionA, openvidu: fakeRecorded, want: "200 SessionA"},
-		{name: "session without a body", path: testSessions, openvidu: fakeRecorded, want: "200 SessionA"},
-		{name: "session that is already open", path: testSessions, body: testSessionA, openvidu: fakeResponse(409, ""),
+		{name: "session", request: testSessions, body: testSessionA, openvidu: fakeRecorded, want: "200 SessionA"},
+		{name: "session without a body", request: testSessions, openvidu: fakeRecorded, want: "200 SessionA"},
+		{name: "session that is already open", request: testSessions, body: testSessionA,
+			openvidu: fakeResponse(409, ""), want: "200 SessionA"},
+		{name: "OpenVidu's ID counts", request: testSessions, body: `{"customSessionId":"B"}`, openvidu: fakeRecorded,
 			want: "200 SessionA"},
-		{name: "OpenVidu's ID counts", path: testSessions, body: `{"customSessionId":"B"}`, openvidu: fakeRecorded,
+		{name: "the body is passed on unchanged", request: testSessions, body: unusual, openvidu: fakeRecorded,
 			want: "200 SessionA"},
-		{name: "the body is passed on unchanged", path: testSessions, body: unusual, openvidu: fakeRecorded,
-			want: "200 SessionA"},
-		{name: "the last customSessionId counts", path: testSessions, openvidu: fakeResponse(409, ""),
+		{name: "the last customSessionId counts", request: testSessions, openvidu: fakeResponse(409, ""),
 			body: `{"customSessionId":"A","customSessionId":"B"}`, want: "200 B"},
-		{name: "escapes in the name customSessionId", path: testSessions, openvidu: fakeResponse(409, ""),
+		{name: "escapes in the name customSessionId", request: testSessions, openvidu: fakeResponse(409, ""),
 			body: `{"custom\u0053essionId":"A"}`, want: "200 A"},
-		{name: "null as customSessionId", path: testSessions, body: `{"customSessionId":null}`, openvidu: fakeRecorded,
-			want: "200 SessionA"},
-		{name: "customSessionId of 1,000 characters", path: testSessions, body: `{"customSessionId":"` + id + `"}`,
+		{name: "null as customSessionId", request: testSessions, body: `{"customSessionId":null}`,
+			openvidu: fakeRecorded, want: "200 SessionA"},
+		{name: "customSessionId of 1,000 characters", request: testSessions, body: `{"customSessionId":"` + id + `"}`,
 			openvidu: fakeResponse(409, ""), want: "200 " + id},
-		{name: "customSessionId of 1,001 characters", path: testSessions, body: `{"customSessionId":"` + id + `a"}`,
-			want: customSessionID},
-		{name: "customSessionId that OpenVidu rejects", path: testSessions, body: `{"customSessionId":"a/b"}`,
-			want: customSessionID},
-		{name: "number as customSessionId", path: testSessions, body: `{"customSessionId":5}`, want: customSessionID},
-		{name: "array as the last customSessionId", path: testSessions,
-			body: `{"customSessionId":"A","customSessionId":[]}`, want: customSessionID},
+		{name: "customSessionId of 1,001 characters", request: testSessions, body: `{"customSessionId":"` + id + `a"}`,
+			want: wantCustomSessionID},
+		{name: "customSessionId with a slash", request: testSessions, body: `{"customSessionId":"a/b"}`,
+			want: wantCustomSessionID},
+		{name: "number as customSessionId", request: testSessions, body: `{"customSessionId":5}`,
+			want: wantCustomSessionID},
+		{name: "array as the last customSessionId", request: testSessions,
+			body: `{"customSessionId":"A","customSessionId":[]}`, want: wantCustomSessionID},
 
-		{name: "connection", path: testConnections, body: `{"role":"PUBLISHER"}`, openvidu: fakeRecorded,
+		{name: "connection", request: testConnections, body: `{"role":"PUBLISHER"}`, openvidu: fakeRecorded,
 			want: "200 " + testToken},
-		{name: "connection without a body", path: testConnections, openvidu: fakeRecorded, want: "200 " + testToken},
-		{name: "the customSessionId of a connection isn't checked", path: testConnections,
+		{name: "connection without a body", request: testConnections, openvidu: fakeRecorded,
+			want: "200 " + testToken},
+		{name: "the customSessionId of a connection isn't checked", request: testConnections,
 			body: `{"customSessionId":5}`, openvidu: fakeRecorded, want: "200 " + testToken},
-		{name: "IP camera, which needs no token", path: testConnections, body: `{"type":"IPCAM"}`,
+		{name: "IP camera, which needs no token", request: testConnections, body: `{"type":"IPCAM"}`,
 			openvidu: fakeResponse(200, recordedIPCamera), want: "200 "},
-		{name: "token that looks like HTML", path: testConnections, openvidu: fakeResponse(200, `{"token":"<html>"}`),
-			want: "200 <html>"},
-		{name: "session ID with all characters", path: "/api/sessions/ses_aB0-9/connections", openvidu: fakeRecorded,
-			want: "200 " + testToken},
-		{name: "session ID of 1,000 characters", path: "/api/sessions/" + id + "/connections", openvidu: fakeRecorded,
-			want: "200 " + testToken},
-		{name: "session ID of 1,001 characters", path: "/api/sessions/" + id + "a/connections", want: notFound},
-		{name: "unknown session", path: testConnections, openvidu: fakeResponse(404, ""), want: notFound},
-
-		{name: "body of 100 KiB", path: testConnections, body: "{}" + strings.Repeat(" ", 100*1024-2),
+		{name: "token that looks like HTML", request: testConnections,
+			openvidu: fakeResponse(200, `{"token":"<html>"}`), want: "200 <html>"},
+		{name: "session ID with all characters", request: "POST /api/sessions/ses_aB0-9/connections",
 			openvidu: fakeRecorded, want: "200 " + testToken},
-		{name: "malformed JSON", path: testSessions, body: "{bad", want: notObject,
-			wantCause: ": invalid character 'b' looking for beginning of object key string"},
-		{name: "JSON array", path: testSessions, body: "[{}]", want: notObject,
-			wantCause: ": json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
-		{name: "JSON null", path: testSessions, body: "null", want: notObject},
-		{name: "two JSON objects", path: testConnections, body: "{} {}", want: notObject,
-			wantCause: ": invalid character '{' after top-level value"},
-		{name: "only white space", path: testConnections, body: " \n", want: notObject,
-			wantCause: ": unexpected end of JSON input"},
-		{name: "body that isn't UTF-8", path: testConnections, body: "{\"data\":\"\xc3\"}",
-			want: "400 request body must be UTF-8"},
+		{name: "session ID of 1,000 characters", request: "POST /api/sessions/" + id + "/connections",
+			openvidu: fakeRecorded, want: "200 " + testToken},
+		{name: "session ID of 1,001 characters", request: "POST /api/sessions/" + id + "a/connections",
+			want: wantSessionNotFound},
+		{name: "unknown session", request: testConnections, openvidu: fakeResponse(404, ""),
+			want: wantSessionNotFound},
 
-		{name: "invalid property", path: testConnections, body: `{"role":"BOSS"}`, openvidu: fakeRecorded,
+		{name: "body of 100 KiB", request: testConnections, body: "{}" + strings.Repeat(" ", 100*1024-2),
+			openvidu: fakeRecorded, want: "200 " + testToken},
+		{name: "malformed JSON", request: testSessions, body: `{"a":1,}`, want: wantNotJSONObject,
+			wantCause: "invalid character '}'"},
+		{name: "malformed JSON for a connection", request: testConnections, body: "{a:1}", want: wantNotJSONObject,
+			wantCause: "invalid character 'a'"},
+		{name: "JSON array", request: testSessions, body: "[{}]", want: wantNotJSONObject,
+			wantCause: "cannot unmarshal array"},
+		{name: "JSON null", request: testSessions, body: "null", want: wantNotJSONObject},
+		{name: "two JSON objects", request: testConnections, body: "{} {}", want: wantNotJSONObject,
+			wantCause: "invalid character '{'"},
+		{name: "only white space", request: testConnections, body: " \n", want: wantNotJSONObject,
+			wantCause: "unexpected end"},
+		{name: "body that isn't UTF-8", request: testConnections, body: "{\"data\":\"\xc3\"}", want: wantNotUTF8},
+
+		{name: "invalid property", request: testConnections, body: `{"role":"BOSS"}`, openvidu: fakeRecorded,
 			want: "400 Parameter role BOSS is not defined"},
-		{name: "OpenVidu's message has two lines", path: testConnections,
+		{name: "OpenVidu's message has two lines", request: testConnections,
 			openvidu: fakeResponse(400, `{"error":"Bad Request","message":"100%s\r\n\ttwo"}`), want: "400 100%s two"},
-		{name: "OpenVidu's message is longer than 300 characters", path: testConnections, want: "400 a " +
+		{name: "OpenVidu's message is longer than 300 characters", request: testConnections, want: "400 a " +
 			strings.Repeat("é", 298), openvidu: fakeResponse(400, `{"error":"Bad Request","message":"a `+
 			strings.Repeat("é", 299)+`"}`)},
-		{name: "OpenVidu's 400 has no message", path: testSessions, openvidu: fakeResponse(400, recordedMalformed),
+		{name: "OpenVidu's 400 has no message", request: testSessions, openvidu: fakeResponse(400, recordedMalformed),
 			want: "400 Bad Request"},
 	}, func(t *testing.T, e testExchange) { e.run(t) })
 }
 
-// A failure that isn't expected is an internal server error. The log has its cause.
+// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only IDs that a
+// session can have.
+func TestRoutes(t *testing.T) {
+	rows := []testExchange{
+		{request: "GET /", want: wantPageNotFound},
+		{request: "POST /api/config", want: wantPageNotFound},
+		{request: "POST /api/sessions/", want: wantPageNotFound},
+		{request: "DELETE /api/sessions/SessionA", want: wantPageNotFound},
+		{request: "GET /api/sessions", want: wantNotAllowed, wantHeader: []string{"Allow: POST"}},
+		{request: "PUT /api/sessions/SessionA/connections", want: wantNotAllowed, wantHeader: []string{"Allow: POST"}},
+		{request: "OPTIONS /api/sessions", want: wantNotAllowed, wantHeader: []string{"Allow: POST"}}, // no preflight
+	}
+	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%25", "a%00", "a%20b", "a%FF", "%C3%B3",
+		"a%0A"} {
+		rows = append(rows, testExchange{request: "POST /api/sessions/" + id + "/connections",
+			want: wantSessionNotFound})
+	}
+	for i := range rows {
+		rows[i].name = rows[i].request
+	}
+	testRows(t, rows, func(t *testing.T, e testExchange) { e.run(t) })
+}
+
+// An unexpected failure is an internal server error. The log has its cause.
 func TestBugs(t *testing.T) {
-	const internal = "500 internal server error: see this server's log"
-	testBubble(t, func(t *testing.T) {
-		s := startTest(t, nil)
-		s.ov.api = "://"
-		testEqual(t, "response", s.post(t, testSessions, ""), wantText(internal))
-		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, internal,
-			`: parse ":///sessions": missing protocol scheme`))
-	})
 	testBubble(t, func(t *testing.T) {
 		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errors.New("a bug")) })
 		})
-		testEqual(t, "response", s.post(t, testSessions, ""), wantText(internal))
-		testEqual(t, "log", s.log.lines(),
-			"level=ERROR msg=request method=POST path=/api/sessions status=500 duration=0s error=\"a bug\"\n")
+		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantInternal))
+		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, "500 a bug", ""))
 	})
 }
 
@@ -120,65 +135,26 @@ func TestBugs(t *testing.T) {
 func TestThreeRequests(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeRecorded, "OPENVIDU_URL=http://127.0.0.1:4443/a%2Fb/", "CORS_ALLOWED_ORIGINS=https://a")
-		first := testRequest("POST", testSessions+"?a=b", testSessionA, "Origin: https://b", "Cookie: a=b",
-			"Authorization: Basic Zm9vOmJhcg==", "Content-Type: text/plain", "User-Agent: browser",
-			"X-Forwarded-For: 1.2.3.4", "Access-Control-Request-Method: POST")
 		text := []string{"Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"}
-		testEqual(t, "first response", s.send(t, first), wantResponse(200, "SessionA", text...))
-		second := testRequest("POST", testConnections, `{"role":"BOSS"}`, "Origin: https://b")
-		testEqual(t, "second response", s.send(t, second),
-			wantResponse(400, "Parameter role BOSS is not defined\n", text...))
-		testEqual(t, "third response", s.send(t, testRequest("POST", testConnections, "", "Origin: https://a")),
+		first := s.send(t, testSessions+"?a=b", testSessionA, "Origin: https://b", "Cookie: a=b",
+			"Content-Type: text/plain", "User-Agent: browser", "X-Forwarded-For: 1.2.3.4",
+			"Access-Control-Request-Method: POST")
+		testEqual(t, "first response", first, wantResponse(200, "SessionA", text...))
+		second := s.send(t, testConnections, `{"role":"BOSS"}`, "Origin: https://b")
+		testEqual(t, "second response", second, wantResponse(400, "Parameter role BOSS is not defined\n", text...))
+		third := s.send(t, testConnections, "", "Origin: https://a")
+		testEqual(t, "third response", third,
 			wantResponse(200, testToken, append(text, "Access-Control-Allow-Origin: https://a")...))
 		testEqual(t, "log", s.log.lines(), ""+
-			"level=INFO msg=request method=POST path=/api/sessions status=200 duration=0s "+
-			"origin_not_allowed=https://b\n"+
-			"level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=400 duration=0s "+
-			"origin_not_allowed=https://b error=\"Parameter role BOSS is not defined\"\n"+
-			"level=INFO msg=request method=POST path=/api/sessions/SessionA/connections status=200 duration=0s\n")
+			wantLogLine(testSessions, "200", "", "origin_not_allowed", "https://b")+
+			wantLogLine(testConnections, "400 Parameter role BOSS is not defined", "",
+				"origin_not_allowed", "https://b")+
+			wantLogLine(testConnections, "200", ""))
 		cookie := "Cookie: " + testCookie
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(),
 			wantReceived("POST /a%2Fb/openvidu/api/sessions", testSessionA)+
 				wantReceived("POST /a%2Fb/openvidu/api/sessions/SessionA/connection", `{"role":"BOSS"}`, cookie)+
 				wantReceived("POST /a%2Fb/openvidu/api/sessions/SessionA/connection", "{}", cookie))
-	})
-}
-
-// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only IDs that a
-// session can have.
-func TestRoutes(t *testing.T) {
-	const (
-		notFound  = "404 404 page not found"
-		noSession = "404 session not found: create it first with POST /api/sessions"
-	)
-	notAllowed := wantText("405 Method Not Allowed", "Allow: POST")
-	type row struct{ name, method, path, want, wantAttr string }
-	rows := []row{
-		{method: "GET", path: "/", want: wantText(notFound)},
-		{method: "POST", path: "/api/config", want: wantText(notFound)},
-		{method: "POST", path: "/api/sessions/", want: wantText(notFound)},
-		{method: "DELETE", path: "/api/sessions/SessionA", want: wantText(notFound)},
-		{method: "GET", path: testSessions, want: notAllowed},
-		{method: "PUT", path: testConnections, want: notAllowed},
-		{method: "OPTIONS", path: testSessions, want: notAllowed}, // not a preflight
-		{method: "POST", path: "/api//sessions",
-			want: wantResponse(307, "", "Access-Control-Allow-Origin: *", "Location: /api/sessions")},
-	}
-	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%25", "a%00", "a%20b", "a%FF", "%C3%B3",
-		"a%0A"} {
-		rows = append(rows, row{method: "POST", path: "/api/sessions/" + id + "/connections", want: wantText(noSession),
-			wantAttr: fmt.Sprintf(" error=%q", strings.TrimPrefix(noSession, "404 "))})
-	}
-	for i := range rows {
-		rows[i].name = rows[i].method + " " + rows[i].path
-	}
-	testRows(t, rows, func(t *testing.T, tt row) {
-		s := startTest(t, nil)
-		testEqual(t, "response", s.send(t, testRequest(tt.method, tt.path, "")), tt.want)
-		want := regexp.MustCompile("^level=INFO msg=request method=" + tt.method + " path=.+ status=" + tt.want[:3] +
-			" duration=0s" + regexp.QuoteMeta(tt.wantAttr) + "\n$")
-		testMatch(t, "log", s.log.lines(), want)
-		testEqual(t, "requests to OpenVidu", s.openvidu.received(), "")
 	})
 }
 
@@ -214,31 +190,31 @@ func TestCORS(t *testing.T) {
 		if tt.origin != "" {
 			origin = []string{"Origin: " + tt.origin}
 		}
+		var attrs []any
+		if tt.wantLogged {
+			attrs = []any{"origin_not_allowed", tt.origin}
+		}
 		text := append(tt.want, "Content-Type: text/plain; charset=utf-8", "X-Content-Type-Options: nosniff")
-		testEqual(t, "session", s.send(t, testRequest("POST", testSessions, "", origin...)),
-			wantResponse(200, "SessionA", text...))
-		testEqual(t, "error", s.send(t, testRequest("POST", "/nowhere", "", origin...)),
+		testEqual(t, "session", s.send(t, testSessions, "", origin...), wantResponse(200, "SessionA", text...))
+		testEqual(t, "error", s.send(t, "POST /nowhere", "", origin...),
 			wantResponse(404, "404 page not found\n", text...))
-		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantRequest(testSessions, "{}"))
-		for _, preflight := range []struct{ path, method string }{{testSessions, "POST"}, {testConnections, "PUT"}} {
+		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantForwarded(testSessions, ""))
+		wantLog := wantLogLine(testSessions, "200", "", attrs...) +
+			wantLogLine("POST /nowhere", wantPageNotFound, "", attrs...)
+		for _, preflight := range []struct{ request, method string }{
+			{"OPTIONS /api/sessions", "POST"},
+			{"OPTIONS /api/sessions/SessionA/connections", "PUT"},
+		} {
 			header := append(origin, "Access-Control-Request-Method: "+preflight.method,
 				"Access-Control-Request-Headers: content-type", "Access-Control-Request-Headers: x-a, x-b")
-			testEqual(t, "preflight", s.send(t, testRequest("OPTIONS", preflight.path, "", header...)),
+			testEqual(t, "preflight", s.send(t, preflight.request, "", header...),
 				wantResponse(204, "", append(tt.want, "Access-Control-Allow-Headers: content-type",
 					"Access-Control-Allow-Headers: x-a, x-b", "Access-Control-Allow-Methods: POST",
 					"Access-Control-Max-Age: 7200")...))
+			wantLog += wantLogLine(preflight.request, "204", "", attrs...)
 		}
 		testEqual(t, "requests to OpenVidu after the preflights", s.openvidu.received(), "")
-		attr := ""
-		if tt.wantLogged {
-			attr = " origin_not_allowed=" + tt.origin
-		}
-		testEqual(t, "log", s.log.lines(), ""+
-			"level=INFO msg=request method=POST path=/api/sessions status=200 duration=0s"+attr+"\n"+
-			"level=INFO msg=request method=POST path=/nowhere status=404 duration=0s"+attr+"\n"+
-			"level=INFO msg=request method=OPTIONS path=/api/sessions status=204 duration=0s"+attr+"\n"+
-			"level=INFO msg=request method=OPTIONS path=/api/sessions/SessionA/connections status=204 duration=0s"+
-			attr+"\n")
+		testEqual(t, "log", s.log.lines(), wantLog)
 	})
 }
 
@@ -272,39 +248,36 @@ func authorize(api http.Handler) http.Handler {
 	})
 }
 
-// The README's example of a login, which stands above so that it is compiled, does what the README says.
+// The README's example of a login, which is above so that it is compiled, does what the README says.
 func TestAuthorize(t *testing.T) {
 	const (
 		moderator  = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","customSessionId":"SessionB"}`
 		subscriber = `{"role":"SUBSCRIBER"}`
 		rejected   = "401 log in first"
 		forbidden  = "403 viewers can only join SessionA"
-		otherRoom  = "/api/sessions/SessionB/connections"
+		otherRoom  = "POST /api/sessions/SessionB/connections"
 	)
-	type row struct{ name, login, method, path, want, wantBody string } // wantBody is what OpenVidu receives
+	type row struct{ name, login, request, want, wantBody string } // wantBody is what OpenVidu receives
 	rows := []row{
-		{method: "POST", path: testConnections, want: rejected},
-		{login: "Bearer x", method: "POST", path: testConnections, want: rejected},
-		{login: "Bearer x", method: "POST", path: testSessions, want: rejected},
-		{login: "Bearer presenter", method: "POST", path: otherRoom, want: "200 " + testToken, wantBody: moderator},
-		{login: "Bearer viewer", method: "POST", path: testSessions, want: "200 SessionA", wantBody: testSessionA},
-		{login: "Bearer viewer", method: "POST", path: testConnections, want: "200 " + testToken, wantBody: subscriber},
-		{login: "Bearer viewer", method: "POST", path: "/api/sessions/%53essionA/connections", want: "200 " + testToken,
+		{request: testConnections, want: rejected},
+		{login: "Bearer x", request: testConnections, want: rejected},
+		{login: "Bearer x", request: testSessions, want: rejected},
+		{login: "Bearer presenter", request: otherRoom, want: "200 " + testToken, wantBody: moderator},
+		{login: "Bearer viewer", request: testSessions, want: "200 SessionA", wantBody: testSessionA},
+		{login: "Bearer viewer", request: testConnections, want: "200 " + testToken, wantBody: subscriber},
+		{login: "Bearer viewer", request: "POST /api/sessions/%53essionA/connections", want: "200 " + testToken,
 			wantBody: subscriber},
-		{login: "Bearer viewer", method: "POST", path: "/api/sessions/SessionA%2Fconnections",
-			want: "404 404 page not found"},
+		{login: "Bearer viewer", request: "POST /api/sessions/SessionA%2Fconnections", want: wantPageNotFound},
 	}
-	for _, path := range []string{otherRoom, "/api/sessions/SessionA/connections/", "//api/sessions",
-		"/api/sessions/SessionB%2F..%2FSessionA/connections", "/api/sessions/%2e%2e/SessionA/connections",
-		"/api/sessions/SessionB/connections/api/sessions/SessionA/connections",
-		"/api/sessions/SessionB%2FSessionA/connections"} {
-		rows = append(rows, row{login: "Bearer viewer", method: "POST", path: path, want: forbidden})
-	}
-	for _, method := range []string{"GET", "PUT", "OPTIONS"} {
-		rows = append(rows, row{login: "Bearer viewer", method: method, path: testConnections, want: forbidden})
+	for _, request := range []string{otherRoom, "POST /api/sessions/SessionA/connections/", "POST //api/sessions",
+		"POST /api/sessions/SessionB%2F..%2FSessionA/connections", "POST /api/sessions/%2e%2e/SessionA/connections",
+		"POST /api/sessions/SessionB/connections/api/sessions/SessionA/connections",
+		"POST /api/sessions/SessionB%2FSessionA/connections", "GET /api/sessions/SessionA/connections",
+		"PUT /api/sessions/SessionA/connections", "OPTIONS /api/sessions/SessionA/connections"} {
+		rows = append(rows, row{login: "Bearer viewer", request: request, want: forbidden})
 	}
 	for i := range rows {
-		rows[i].name = cmp.Or(rows[i].login, "no login") + ": " + rows[i].method + " " + rows[i].path
+		rows[i].name = cmp.Or(rows[i].login, "no login") + ": " + rows[i].request
 	}
 	_, example, _ := strings.Cut(testRead(t, "README.md"), "```go\n")
 	example, _, _ = strings.Cut(example, "```")
@@ -312,43 +285,23 @@ func TestAuthorize(t *testing.T) {
 		cmp.Or(example, "the README's example"))
 	newAPI := func(ov *openVidu) http.Handler { return authorize(newAPI(ov)) }
 	testRows(t, rows, func(t *testing.T, tt row) {
-		s := startTestWith(t, newFake(fakeRecorded), newAPI, "CORS_ALLOWED_ORIGINS=https://a")
-		status, text, _ := strings.Cut(tt.want, " ")
-		code, _ := strconv.Atoi(status)
-		header := []string{"Access-Control-Allow-Origin: https://a", "Content-Type: text/plain; charset=utf-8",
-			"Vary: Origin", "X-Content-Type-Options: nosniff"}
-		if code != 200 {
-			text += "\n"
+		s := startTestWith(t, newFake(fakeRecorded), newAPI)
+		var header []string
+		if tt.want == rejected {
+			header = []string{"Www-Authenticate: Bearer"}
 		}
-		if code == 401 {
-			header = append(header, "Www-Authenticate: Bearer")
-		}
-		request := testRequest(tt.method, tt.path, moderator, "Origin: https://a", "Authorization: "+tt.login)
-		testEqual(t, "response", s.send(t, request), wantResponse(code, text, header...))
+		testEqual(t, "response", s.send(t, tt.request, moderator, "Authorization: "+tt.login),
+			wantText(tt.want, header...))
+		testEqual(t, "log", s.log.lines(), wantLogLine(tt.request, tt.want, ""))
 		_, body, _ := strings.Cut(s.openvidu.received(), "\n\n")
 		testEqual(t, "properties that OpenVidu received", strings.TrimSuffix(body, "\n"), tt.wantBody)
-		if code == 401 || code == 403 {
-			testMatch(t, "log", s.log.lines(),
-				regexp.MustCompile("^level=INFO .* status="+status+" duration=0s error=\""+
-					strings.TrimSpace(text)+"\"\n$"))
-		}
-		preflight := testRequest("OPTIONS", tt.path, "", "Origin: https://a", "Access-Control-Request-Method: POST")
-		testEqual(t, "status of a preflight, which has no login", s.send(t, preflight)[:3], "204")
+		_, target, _ := strings.Cut(tt.request, " ")
+		preflight := s.send(t, "OPTIONS "+target, "", "Authorization: ", "Access-Control-Request-Method: POST")
+		testEqual(t, "status of a preflight, which has no login", preflight[:3], "204")
 	})
 
 	testBubble(t, func(t *testing.T) {
-		canceled := make(chan bool)
-		s := startTestWith(t, newFake(func(w http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done()
-			close(canceled)
-		}), newAPI)
-		c := s.dial(t)
-		io.WriteString(c, testRequest("POST", testConnections, moderator, "Authorization: Bearer viewer"))
-		synctest.Wait()
-		start := time.Now()
-		c.Close()
-		<-canceled
-		testEqual(t, "time until the request of a viewer who disconnects is canceled", time.Since(start), 0)
+		testDisconnect(t, newAPI, testConnections, moderator, "Authorization: Bearer viewer")
 	})
 }
 
@@ -368,9 +321,9 @@ func testFiles(t *testing.T, names ...string) string {
 
 var testModified = time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC) // the time of the files
 
-// wantFile returns the whole response that contains a file of testFiles, or the given part of it.
-func wantFile(status int, part, name string, header ...string) string {
-	return wantResponse(status, part, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *",
+// wantFile returns the whole response with a file of testFiles, or with the given body instead.
+func wantFile(name, body string, header ...string) string {
+	return wantResponse(200, body, append(header, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *",
 		"Cache-Control: no-cache", "Content-Type: "+mime.TypeByExtension(path.Ext(name)), fmt.Sprintf(`Etag: "%x-%x"`,
 			testModified.UnixNano(), len(name)), "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT")...)
 }
@@ -379,60 +332,47 @@ func wantFile(status int, part, name string, header ...string) string {
 func TestFiles(t *testing.T) {
 	dir := testFiles(t, "index.html", "app.js", "a b/index.html", "docs/index.html", "docs/deep/index.html",
 		"list/a.html", "api/index.html", "vendors~main~12345678.js", "a..b.html")
+	etag := fmt.Sprintf(`"%x-a"`, testModified.UnixNano())
 	moved := func(location string) string {
 		return wantResponse(301, `<a href="`+location+"\">Moved Permanently</a>.\n\n", "Access-Control-Allow-Origin: *",
 			"Cache-Control: no-cache", "Content-Type: text/html; charset=utf-8", "Location: "+location)
 	}
-	unchanged := wantResponse(304, "", "Access-Control-Allow-Origin: *", "Cache-Control: no-cache",
-		fmt.Sprintf(`Etag: "%x-a"`, testModified.UnixNano()))
-	type row struct{ name, header, want string } // name is the request
+	type row struct{ name, header, want string } // name begins with the request
 	testRows(t, []row{
-		{name: "GET /", want: wantFile(200, "index.html", "index.html")},
-		{name: "GET /?a=b", want: wantFile(200, "index.html", "index.html")},
-		{name: "GET /index.html", want: wantFile(200, "index.html", "index.html")},
-		{name: "GET /app.js", want: wantFile(200, "app.js", "app.js")},
-		{name: "GET /vendors~main~12345678.js", want: wantFile(200, "vendors~main~12345678.js",
-			"vendors~main~12345678.js")},
-		{name: "GET /a..b.html", want: wantFile(200, "a..b.html", "a..b.html")},
-		{name: "GET /docs/", want: wantFile(200, "docs/index.html", "docs/index.html")},
+		{name: "GET /", want: wantFile("index.html", "index.html")},
+		{name: "GET /?a=b", want: wantFile("index.html", "index.html")},
+		{name: "GET /index.html", want: wantFile("index.html", "index.html")},
+		{name: "GET /app.js", want: wantFile("app.js", "app.js")},
+		{name: "GET /vendors~main~12345678.js", want: wantFile("vendors~main~12345678.js", "vendors~main~12345678.js")},
+		{name: "GET /a..b.html", want: wantFile("a..b.html", "a..b.html")},
+		{name: "GET /docs/", want: wantFile("docs/index.html", "docs/index.html")},
 		{name: "GET /docs?a=b", want: moved("/docs/?a=b")},
 		{name: "GET /docs/deep", want: moved("/docs/deep/")},
 		{name: "GET /a%20b", want: moved("/a%20b/")},
 		{name: "GET /list", want: moved("/list/")},
-		{name: "HEAD /docs/", want: wantFile(200, "", "docs/index.html", "Content-Length: 15")},
-		{name: "GET /docs/ in part", header: "Range: bytes=5-9",
-			want: wantFile(206, "index", "docs/index.html", "Content-Range: bytes 5-9/15")},
-		{name: "GET / that hasn't changed", header: fmt.Sprintf(`If-None-Match: "%x-a"`, testModified.UnixNano()),
-			want: unchanged},
-		{name: "GET / not modified since", header: "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT", want: unchanged},
-		{name: "GET / that has changed", header: `If-None-Match: "older"`,
-			want: wantFile(200, "index.html", "index.html")},
-		{name: "POST /", want: wantText("405 Method Not Allowed", "Allow: GET, HEAD")},
-		{name: "DELETE /docs/index.html", want: wantText("405 Method Not Allowed", "Allow: GET, HEAD")},
+		{name: "HEAD /docs/", want: wantFile("docs/index.html", "", "Content-Length: 15")},
+		{name: "GET / that hasn't changed", header: "If-None-Match: " + etag, want: wantResponse(304, "",
+			"Access-Control-Allow-Origin: *", "Cache-Control: no-cache", "Etag: "+etag)},
+		{name: "POST /", want: wantText(wantNotAllowed, "Allow: GET, HEAD")},
+		{name: "DELETE /docs/index.html", want: wantText(wantNotAllowed, "Allow: GET, HEAD")},
 		{name: "POST /api/sessions", want: wantText("200 SessionA")},
-		{name: "GET /api/sessions", want: wantText("405 Method Not Allowed", "Allow: POST")},
-		{name: "GET /api/", want: wantText("404 404 page not found")},
-		{name: "GET /api/index.html", want: wantText("404 404 page not found")},
+		{name: "GET /api/sessions", want: wantText(wantNotAllowed, "Allow: POST")},
+		{name: "GET /api/", want: wantText(wantPageNotFound)},
+		{name: "GET /api/index.html", want: wantText(wantPageNotFound)},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, fakeRecorded, "STATIC_DIR="+dir)
-		request := strings.Fields(tt.name)
-		var header []string
-		if tt.header != "" {
-			header = []string{tt.header}
-		}
-		testEqual(t, "response", s.send(t, testRequest(request[0], request[1], "", header...)), tt.want)
-		testMatch(t, "log", s.log.lines(),
-			regexp.MustCompile("^level=INFO msg=request method="+request[0]+" path=.+ status="+tt.want[:3]+
-				" duration=0s\n$"))
+		request := strings.Join(strings.Fields(tt.name)[:2], " ")
+		testEqual(t, "response", s.send(t, request, "", cmp.Or(tt.header, "Accept: */*")), tt.want)
+		testEqual(t, "log", s.log.lines(), wantLogLine(request, tt.want[:3], ""))
 	})
 }
 
 // Names that start with a dot and links that lead outside are never served, and directories are never listed. The log
 // says why, unless the name is hidden.
 func TestHiddenFiles(t *testing.T) {
-	parent := testFiles(t, "public/index.html", "public/docs/.private/a.html", "public/docs/.htaccess",
-		"public/list/a.html", "public/.env", "public/.well-known/a.html", `public/list\.b.html`, "secret.html",
-		"secret/index.html", "public-sibling/index.html")
+	parent := testFiles(t, "public/index.html", "public/.private/index.html", "public/docs/.private/a.html",
+		"public/docs/.htaccess", "public/list/a.html", "public/.env", "public/.well-known/a.html",
+		`public/list\.b.html`, "secret.html", "secret/index.html", "public-sibling/index.html")
 	dir := filepath.Join(parent, "public")
 	links := map[string]string{"inside.html": "index.html", "outside.html": "../secret.html", "outside": "../secret",
 		"sibling": "../public-sibling", "absolute.html": filepath.Join(dir, "index.html")}
@@ -456,6 +396,7 @@ func TestHiddenFiles(t *testing.T) {
 		{name: "/%2Fsecret.html", opened: "/secret.html"},
 		{name: "/.env"},
 		{name: "/%2eenv"},
+		{name: "/.private/"},
 		{name: "/.well-known/a.html"},
 		{name: "/docs/.private/a.html"},
 		{name: "/docs%2F.htaccess"},
@@ -466,21 +407,19 @@ func TestHiddenFiles(t *testing.T) {
 		{name: "/docs/%2e%2e/%2e%2e/secret.html"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
-		testEqual(t, "response", s.send(t, testRequest("GET", tt.name, "")),
-			wantText("404 404 page not found", "Cache-Control: no-cache"))
-		cause := ""
+		testEqual(t, "response", s.send(t, "GET "+tt.name, ""), wantText(wantPageNotFound, "Cache-Control: no-cache"))
+		var attrs []any
 		if tt.opened != "" {
 			_, err := os.OpenInRoot(dir, tt.opened)
-			cause = " error=" + regexp.QuoteMeta(fmt.Sprintf("%q", fmt.Sprint(err)))
+			attrs = []any{"error", err}
 		}
-		testMatch(t, "log", s.log.lines(),
-			regexp.MustCompile("^level=INFO msg=request method=GET path=.+ status=404 duration=0s"+cause+"\n$"))
+		testEqual(t, "log", s.log.lines(), wantLogLine("GET "+tt.name, wantPageNotFound, "", attrs...))
 	})
 	testBubble(t, func(t *testing.T) {
 		if runtime.GOOS != "windows" {
 			s := startTest(t, nil, "STATIC_DIR="+dir)
-			testMatch(t, "a link within the directory", s.send(t, testRequest("GET", "/inside.html", "")),
-				regexp.MustCompile("(?s)^200\n.*\n\npublic/index.html$"))
+			testMatch(t, "a link within the directory", s.send(t, "GET /inside.html", ""),
+				"(?s)^200\n.*\n\npublic/index.html$")
 		}
 	})
 }
@@ -492,7 +431,7 @@ func TestReplacedFiles(t *testing.T) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
 		check := func(name, path, want string) {
 			t.Helper()
-			testMatch(t, name, s.send(t, testRequest("GET", path, "")), regexp.MustCompile("(?s)^"+want+"$"))
+			testMatch(t, name, s.send(t, "GET "+path, ""), "(?s)^"+want+"$")
 		}
 		write := func(name, text string) {
 			t.Helper()
@@ -542,7 +481,7 @@ func TestSlowDownload(t *testing.T) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
 		c := s.dial(t)
 		c.SetDeadline(time.Time{})
-		io.WriteString(c, testRequest("GET", "/bundle.js", ""))
+		io.WriteString(c, testRequest("GET /bundle.js", ""))
 		reader := bufio.NewReader(c)
 		resp, err := http.ReadResponse(reader, nil)
 		if err != nil {
@@ -560,66 +499,58 @@ func TestSlowDownload(t *testing.T) {
 
 // A client that sends an unusual, invalid or oversized request gets a response.
 func TestClientFaults(t *testing.T) {
-	const (
-		chunked  = "Transfer-Encoding: chunked"
-		tooLarge = "413 request body exceeds 100 KiB"
-	)
+	const chunked = "Transfer-Encoding: chunked"
 	large := strings.Repeat(" ", 1_000_000)
-	header := func(size int) string {
-		return testRequest("POST", testConnections, "", "A: "+strings.Repeat("a", size))
+	post := func(body string, header ...string) string { return testRequest(testConnections, body, header...) }
+	closed := []string{"Connection: close"}
+	type row struct {
+		name, raw, want string
+		wantHeader      []string
+		wantCause       string
 	}
-	type row struct{ name, request, want, wantCause string }
 	testRows(t, []row{
-		{name: "HTTP/1.0, as from nginx", request: strings.Replace(testRequest("POST", testConnections, "{}"), "/1.1",
-			"/1.0", 1), want: wantText("200 "+testToken, "Connection: close")},
-		{name: "chunked body", request: testRequest("POST", testConnections, "2\r\n{}\r\n0\r\n\r\n", chunked),
-			want: wantText("200 " + testToken)},
-		{name: "invalid chunk", request: testRequest("POST", testConnections, "x\r\n", chunked),
-			want:      wantText("400 cannot read request body", "Connection: close"),
-			wantCause: ": invalid byte in chunk length"},
-		{name: "header of 19 KiB", request: header(19 << 10), want: wantText("200 " + testToken)},
-		{name: "header of 21 KiB", request: header(21 << 10),
-			want: "431\nConnection: close\nContent-Type: text/plain; " +
-				"charset=utf-8\n\n431 Request Header Fields Too Large"},
-		{name: "body of 100 KiB and a byte", request: testRequest("POST", testConnections, "{}"+large[:100*1024-1]),
-			want: wantText(tooLarge, "Connection: close")},
-		{name: "chunked body of 100 KiB and a byte",
-			request: testRequest("POST", testConnections, "19001\r\n"+large[:100*1024+1]+"\r\n0\r\n\r\n", chunked),
-			want:    wantText(tooLarge, "Connection: close")},
-		{name: "body of 1 MB", request: testRequest("POST", testSessions, large),
-			want: wantText(tooLarge, "Connection: close")},
+		{name: "HTTP/1.0, as from nginx", raw: strings.Replace(post("{}"), "HTTP/1.1", "HTTP/1.0", 1),
+			want: "200 " + testToken, wantHeader: closed},
+		{name: "chunked body", raw: post("2\r\n{}\r\n0\r\n\r\n", chunked), want: "200 " + testToken},
+		{name: "invalid chunk", raw: post("x\r\n", chunked), want: wantUnreadableBody,
+			wantHeader: closed, wantCause: "invalid byte"},
+		{name: "header of 19 KiB", raw: post("", "A: "+strings.Repeat("a", 19<<10)), want: "200 " + testToken},
+		{name: "body of 100 KiB and a byte", raw: post("{}" + large[:100*1024-1]), want: wantLargeBody,
+			wantHeader: closed},
+		{name: "chunked body of 100 KiB and a byte", raw: post("19001\r\n"+large[:100*1024+1]+"\r\n0\r\n\r\n", chunked),
+			want: wantLargeBody, wantHeader: closed},
+		{name: "body of 1 MB", raw: post(large), want: wantLargeBody, wantHeader: closed},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, fakeRecorded)
-		testEqual(t, "response", s.send(t, tt.request), tt.want)
-		if status, body, _ := strings.Cut(tt.want, "\n"); status != "431" {
-			_, body, _ = strings.Cut(body, "\n\n")
-			path := strings.Fields(tt.request)[1]
-			testEqual(t, "log", s.log.lines(), wantLogLine(path, status+" "+strings.TrimSuffix(body, "\n"),
-				tt.wantCause))
-		}
+		testEqual(t, "response", s.sendRaw(t, tt.raw), wantText(tt.want, tt.wantHeader...))
+		testLogLine(t, s.log, testConnections, tt.want, tt.wantCause)
+	})
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, nil)
+		testEqual(t, "response to a header of 21 KiB", s.sendRaw(t, post("", "A: "+strings.Repeat("a", 21<<10))),
+			"431\nConnection: close\nContent-Type: text/plain; charset=utf-8\n\n431 Request Header Fields Too Large")
 	})
 }
 
-// A body that isn't needed is read before the connection closes, which nginx requests by default: otherwise TCP would
-// reset the connection, and the response could be lost. A client that waits for 100 Continue doesn't send its body.
+// A body that isn't needed is read before the connection closes: otherwise TCP would reset the connection, and the
+// response could be lost. A client that waits for 100 Continue doesn't send its body.
 func TestUnreadBodies(t *testing.T) {
 	body := strings.Repeat(" ", 100_000)
-	waiting := strings.TrimSuffix(testRequest("POST", "/nowhere", body, "Expect: 100-continue"), body)
-	type row struct{ name, request, want string }
+	waiting := strings.TrimSuffix(testRequest("POST /nowhere", body, "Expect: 100-continue"), body)
+	type row struct{ name, raw, want string }
 	testRows(t, []row{
-		{name: "unknown path", request: testRequest("POST", "/nowhere", body, "Connection: close"), want: "404"},
-		{name: "wrong method", request: testRequest("PUT", testSessions, body, "Connection: close"), want: "405"},
-		{name: "preflight", want: "204",
-			request: testRequest("OPTIONS", testSessions, body, "Connection: close",
-				"Access-Control-Request-Method: POST")},
-		{name: "client that waits for 100 Continue", request: waiting, want: "404"},
+		{name: "unknown path", raw: testRequest("POST /nowhere", body, "Connection: close"), want: "404"},
+		{name: "wrong method", raw: testRequest("PUT /api/sessions", body, "Connection: close"), want: "405"},
+		{name: "preflight", raw: testRequest("OPTIONS /api/sessions", body, "Connection: close",
+			"Access-Control-Request-Method: POST"), want: "204"},
+		{name: "client that waits for 100 Continue", raw: waiting, want: "404"},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, nil)
 		start := time.Now()
 		c := s.dial(t)
 		written := make(chan error, 1)
 		go func() {
-			_, err := io.WriteString(c, tt.request)
+			_, err := io.WriteString(c, tt.raw)
 			written <- err
 		}()
 		testEqual(t, "status", testReadResponse(c, "POST")[:3], tt.want)
@@ -628,27 +559,28 @@ func TestUnreadBodies(t *testing.T) {
 	})
 }
 
-// When the client disconnects, the request to OpenVidu is canceled immediately, and the log shows 499 at level INFO.
 func TestClientDisconnects(t *testing.T) {
-	type row struct{ name, path, body string }
+	type row struct{ name, request, body string }
 	testRows(t, []row{
-		{name: "session", path: testSessions},
-		{name: "session that others can share", path: testSessions, body: testSessionA},
-		{name: "connection", path: testConnections},
-	}, func(t *testing.T, tt row) {
-		canceled := make(chan bool)
-		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done()
-			close(canceled)
-		})
-		c := s.dial(t)
-		io.WriteString(c, testRequest("POST", tt.path, tt.body))
-		synctest.Wait()
-		start := time.Now()
-		c.Close()
-		<-canceled
-		testEqual(t, "time until the request to OpenVidu is canceled", time.Since(start), 0)
-		synctest.Wait()
-		testEqual(t, "log", s.log.lines(), wantLogLine(tt.path, "499 client disconnected", ""))
-	})
+		{name: "session that others can share", request: testSessions, body: testSessionA},
+		{name: "connection", request: testConnections},
+	}, func(t *testing.T, tt row) { testDisconnect(t, newAPI, tt.request, tt.body) })
+}
+
+// testDisconnect fails the test unless, when a client disconnects, the request to OpenVidu is canceled immediately, and
+// the log shows a 499 at level INFO.
+func testDisconnect(t *testing.T, newAPI func(*openVidu) http.Handler, request, body string, header ...string) {
+	t.Helper()
+	canceled := make(chan bool, 1)
+	s := startTestWith(t, newFake(func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		canceled <- true
+	}), newAPI)
+	c := s.dial(t)
+	io.WriteString(c, testRequest(request, body, header...))
+	synctest.Wait()
+	c.Close()
+	synctest.Wait()
+	testEqual(t, "requests to OpenVidu that were canceled immediately", len(canceled), 1)
+	testEqual(t, "log", s.log.lines(), wantLogLine(request, wantDisconnected, ""))
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"reflect"
@@ -27,35 +28,72 @@ import (
 	"time"
 )
 
-// The tests talk to this server over HTTP, and a fake OpenVidu sends it responses recorded from a real one.
+// This file contains what the other test files share. The tests talk to this server over HTTP, as a frontend does. A
+// fake OpenVidu sends it responses recorded from a real one. Responses, lines of the log and the requests that OpenVidu
+// receives are compared whole, as text.
 //
-// Most tests run in a bubble of testing/synctest, with connections in memory (testRows, testBubble, startTest).
-// There, sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
-// startProcess. The names of all helpers start with test, start, fake, want or recorded.
+// Most tests run in a bubble of testing/synctest, with connections in memory (testRows, testBubble, startTest). There,
+// sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
+// startProcess.
+//
+// If you add an endpoint, add rows to TestAPI. If you add a message, add it to the list below.
 
+// Requests are a method and a path.
 const (
-	testSessions    = "/api/sessions"
-	testConnections = "/api/sessions/SessionA/connections"
+	testSessions    = "POST /api/sessions"
+	testConnections = "POST /api/sessions/SessionA/connections"
 	testSessionA    = `{"customSessionId":"SessionA"}`
 )
 
-// testExchange is a POST request to this server, OpenVidu's response to it, and what follows from the two.
+// testLogin is a line in the header of every request, unless the test sends another Authorization. This server ignores
+// it until you add a login, as in authorize_test.go.
+const testLogin = "Authorization: Bearer presenter"
+
+// These are the API's error responses: status and text.
+const (
+	wantUnreadableBody  = "400 cannot read request body"
+	wantNotUTF8         = "400 request body must be UTF-8"
+	wantNotJSONObject   = "400 request body must be a JSON object"
+	wantCustomSessionID = "400 customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"
+	wantSessionNotFound = "404 session not found: create it first with POST /api/sessions"
+	wantSlowBody        = "408 timed out reading request body"
+	wantLargeBody       = "413 request body exceeds 100 KiB"
+	wantDisconnected    = "499 client disconnected"
+	wantInternal        = "500 internal server error: see this server's log"
+	wantCredentials     = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
+	wantForbidden       = "502 OpenVidu denied access: " +
+		"check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI"
+	wantNoAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
+	wantUnreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
+	wantCertificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, " +
+		"in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
+	wantFailed     = "502 OpenVidu failed: check that it is running and see its log"
+	wantUnexpected = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
+	wantTimeout    = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
+
+	// These come from net/http, without a cause in the log.
+	wantPageNotFound = "404 404 page not found"
+	wantNotAllowed   = "405 Method Not Allowed"
+)
+
+// testExchange is a request to this server, OpenVidu's response to it, and what follows from the two.
 type testExchange struct {
-	name       string
-	path, body string
-	openvidu   http.HandlerFunc // nil if OpenVidu must not receive a request
-	want       string           // status and text of the response
-	wantCause  string           // what the log adds to the text
+	name          string
+	request, body string
+	openvidu      http.HandlerFunc // nil if OpenVidu must not receive a request
+	want          string           // status and text of the response
+	wantHeader    []string         // lines of the response's header that not every response has
+	wantCause     string           // pattern for what the log adds to the text
 }
 
 // run compares the whole response, the whole log, and all that OpenVidu received.
 func (e testExchange) run(t *testing.T) {
 	s := startTest(t, e.openvidu)
-	testEqual(t, "response", s.post(t, e.path, e.body), wantText(e.want))
-	testEqual(t, "log", s.log.lines(), wantLogLine(e.path, e.want, e.wantCause))
+	testEqual(t, "response", s.send(t, e.request, e.body), wantText(e.want, e.wantHeader...))
+	testLogLine(t, s.log, e.request, e.want, e.wantCause)
 	wantReceived := ""
 	if e.openvidu != nil {
-		wantReceived = wantRequest(e.path, cmp.Or(e.body, "{}"))
+		wantReceived = wantForwarded(e.request, e.body)
 	}
 	testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantReceived)
 }
@@ -77,11 +115,12 @@ func testRows[Row any](t *testing.T, rows []Row, test func(t *testing.T, row Row
 	}
 }
 
-// testBubble runs test with the clock of testing/synctest, which an endless loop would stop.
+// testBubble runs test with the clock of testing/synctest. In an endless loop, that clock stands still, and so do all
+// deadlines, so a watchdog in real time ends the run.
 func testBubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	watchdog := time.AfterFunc(3*testPatience, func() {
-		fmt.Printf("--- FAIL: %s: an endless loop, or something outside the bubble that never happens\n", t.Name())
+		fmt.Printf("--- FAIL: %s: an endless loop, or a wait for something outside the bubble\n", t.Name())
 		os.Exit(1)
 	})
 	defer watchdog.Stop()
@@ -93,13 +132,16 @@ func testBubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// testPatience is how long a test waits for something that should happen immediately, unless it runs in a bubble.
+const testPatience = 5 * time.Second
+
 // testServer is this server in front of a fake OpenVidu.
 type testServer struct {
 	openvidu     *fakeOpenVidu
 	ov           *openVidu
 	log          *testLog
-	address      string        // "" in a bubble
-	listener     *testListener // in a bubble
+	address      string       // "" in a bubble
+	network      *testNetwork // in a bubble
 	dialOpenVidu func(ctx context.Context, network, address string) (net.Conn, error)
 	stop         context.CancelFunc // starts the shutdown
 	result       chan error         // of the program
@@ -115,23 +157,25 @@ func startTest(t *testing.T, openvidu http.HandlerFunc, settings ...string) *tes
 // startTestWith is startTest for a given fake and a given API.
 func startTestWith(t *testing.T, f *fakeOpenVidu, newAPI func(*openVidu) http.Handler, settings ...string) *testServer {
 	t.Helper()
-	network := newTestListener()
-	f.start(t, network)
+	openviduNetwork := newTestNetwork()
+	f.start(t, openviduNetwork)
 	settings = append([]string{"OPENVIDU_URL=http://127.0.0.1:4443", "OPENVIDU_SECRET=" + testSecret}, settings...)
 	cfg, err := loadConfig(testEnv(settings...), testDir("", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &testServer{openvidu: f, log: newTestLog(), listener: newTestListener(), stop: stop,
+	s := &testServer{openvidu: f, log: newTestLog(), network: newTestNetwork(), stop: stop,
 		result: make(chan error, 1),
 		ov:     newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)}
 	s.dialOpenVidu = s.transport().DialContext
-	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) { return network.dial() }
+	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) {
+		return openviduNetwork.dial()
+	}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	served := make(chan bool)
 	go func() {
-		s.result <- serve(ctx, cfg, newAPI(s.ov), s.listener, logger)
+		s.result <- serve(ctx, cfg, newAPI(s.ov), s.network, logger)
 		close(served)
 	}()
 	t.Cleanup(func() {
@@ -227,17 +271,14 @@ func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 	return cmd, log
 }
 
-// testPatience is how long a test waits for something that should happen immediately, unless it runs in a bubble.
-const testPatience = 5 * time.Second
-
 // dial opens a connection to this server, whose deadline is testPatience, or 5 min in a bubble.
 func (s *testServer) dial(t *testing.T) net.Conn {
 	t.Helper()
 	var c net.Conn
 	var err error
 	deadline := time.Now().Add(testPatience)
-	if s.listener != nil {
-		c, err = s.listener.dial()
+	if s.network != nil {
+		c, err = s.network.dial()
 		deadline = time.Now().Add(5 * time.Minute)
 	} else {
 		c, err = net.Dial("tcp", s.address)
@@ -250,32 +291,32 @@ func (s *testServer) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// send sends a request and returns the whole response, as testReadResponse does.
-func (s *testServer) send(t *testing.T, request string) string {
+// send sends a request with the given body and header lines and returns the whole response, as testReadResponse does.
+func (s *testServer) send(t *testing.T, request, body string, header ...string) string {
+	t.Helper()
+	return s.sendRaw(t, testRequest(request, body, header...))
+}
+
+// sendRaw is send for a request as it is on the wire.
+func (s *testServer) sendRaw(t *testing.T, raw string) string {
 	t.Helper()
 	c := s.dial(t)
 	defer c.Close()
-	go io.WriteString(c, request)
-	method, _, _ := strings.Cut(request, " ")
+	go io.WriteString(c, raw)
+	method, _, _ := strings.Cut(raw, " ")
 	return testReadResponse(c, method)
 }
 
-func (s *testServer) post(t *testing.T, path, body string) string {
-	t.Helper()
-	return s.send(t, testRequest("POST", path, body))
-}
-
-// testRequest returns a request to this server with the given header lines. Every request of the tests is made here.
-func testRequest(method, path, body string, header ...string) string {
-	header = append([]string{
-		method + " " + path + " HTTP/1.1",
-		"Host: localhost:5000",
-		// If you add a login to this server, add its header here.
-	}, header...)
-	if !slices.Contains(header, "Transfer-Encoding: chunked") {
-		header = append(header, fmt.Sprint("Content-Length: ", len(body)))
+// testRequest returns a request to this server as it is on the wire. Every request of the tests is made here.
+func testRequest(request, body string, header ...string) string {
+	lines := append([]string{request + " HTTP/1.1", "Host: localhost:5000"}, header...)
+	if !slices.ContainsFunc(header, func(line string) bool { return strings.HasPrefix(line, "Authorization:") }) {
+		lines = append(lines, testLogin)
 	}
-	return strings.Join(header, "\r\n") + "\r\n\r\n" + body
+	if !slices.Contains(header, "Transfer-Encoding: chunked") {
+		lines = append(lines, fmt.Sprint("Content-Length: ", len(body)))
+	}
+	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
 // testReadResponse reads a response to a request with the given method from c and returns it in the form of
@@ -323,8 +364,7 @@ func wantResponse(status int, body string, header ...string) string {
 	return fmt.Sprintf("%d\n%s\n%s", status, testHeaderLines(values), body)
 }
 
-// wantText returns the whole response for a status and a text, such as "404 page not found", if every origin is
-// allowed.
+// wantText returns the whole response for a status and a text, such as wantInternal, if every origin is allowed.
 func wantText(want string, header ...string) string {
 	code, text, _ := strings.Cut(want, " ")
 	status, _ := strconv.Atoi(code)
@@ -336,33 +376,56 @@ func wantText(want string, header ...string) string {
 		"X-Content-Type-Options: nosniff")...)
 }
 
-// wantLogLine returns the log line of a POST request with the given status and text, to which the log adds cause.
-func wantLogLine(path, want, cause string) string {
-	status, text, _ := strings.Cut(want, " ")
-	level, attr := "INFO", ""
-	if status >= "400" {
-		attr = fmt.Sprintf(" error=%q", text+cause)
+// wantLogLine returns the line that the log has for a request. want is the status and the text of the response, cause
+// what the log adds to the text, and attrs what other attributes follow, as names and values.
+func wantLogLine(request, want, cause string, attrs ...any) string {
+	method, target, _ := strings.Cut(request, " ")
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		panic(err)
 	}
-	if status >= "500" {
-		level = "ERROR"
+	code, text, _ := strings.Cut(want, " ")
+	status, _ := strconv.Atoi(code)
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
 	}
-	return fmt.Sprintf("level=%s msg=request method=POST path=%s status=%s duration=0s%s\n", level, path, status, attr)
+	if text != "" && status >= 400 && want != wantPageNotFound && want != wantNotAllowed {
+		if cause != "" {
+			text += ": " + cause
+		}
+		attrs = append(attrs, "error", text)
+	}
+	attrs = append([]any{"method", method, "path", u.Path, "status", status, "duration", time.Duration(0)}, attrs...)
+	log := newTestLog()
+	slog.New(slog.NewTextHandler(log, nil)).Log(context.Background(), level, "request", attrs...)
+	return log.lines()
+}
+
+// testLogLine compares the whole log with the line of one request. If cause isn't "", it is a pattern, which a part of
+// the cause in the log matches.
+func testLogLine(t *testing.T, log *testLog, request, want, cause string) {
+	t.Helper()
+	testEqual(t, "log", log.linesWithCause(want, cause), wantLogLine(request, want, cause))
 }
 
 // wantReceived returns a whole request that OpenVidu receives, in the form of fakeOpenVidu.received.
-func wantReceived(line, body string, header ...string) string {
+func wantReceived(request, body string, header ...string) string {
 	values := testHeader(append(header, "Accept-Encoding: gzip", "Authorization: Basic "+testCredentials,
 		"Content-Type: application/json", "User-Agent: Go-http-client/1.1", fmt.Sprint("Content-Length: ", len(body))))
-	return line + "\n" + testHeaderLines(values) + "\n" + body + "\n"
+	return request + "\n" + testHeaderLines(values) + "\n" + body + "\n"
 }
 
-// wantRequest returns the whole request that OpenVidu receives for a first POST request to path.
-func wantRequest(path, body string) string {
-	path = strings.Replace(path, "/api/", "/openvidu/api/", 1)
-	if strings.HasSuffix(path, "/connections") {
-		path = strings.TrimSuffix(path, "s")
+// wantForwarded returns the whole request that OpenVidu receives for a first request to this server.
+func wantForwarded(request, body string) string {
+	request = strings.Replace(request, "/api/", "/openvidu/api/", 1)
+	if strings.HasSuffix(request, "/connections") {
+		request = strings.TrimSuffix(request, "s")
 	}
-	return wantReceived("POST "+path, body)
+	if strings.HasPrefix(request, "POST ") {
+		body = cmp.Or(body, "{}")
+	}
+	return wantReceived(request, body)
 }
 
 // fakeOpenVidu is a server that responds with a handler and records every request.
@@ -493,45 +556,45 @@ func fakeHang(text string) http.HandlerFunc {
 	}
 }
 
-// testListener is a net.Listener whose connections are in memory.
-type testListener struct {
+// testNetwork is a net.Listener whose connections are in memory.
+type testNetwork struct {
 	conns  chan net.Conn
 	errors chan error // for Accept to return
 	close  sync.Once
 	closed chan struct{}
 }
 
-func newTestListener() *testListener {
-	return &testListener{conns: make(chan net.Conn), errors: make(chan error), closed: make(chan struct{})}
+func newTestNetwork() *testNetwork {
+	return &testNetwork{conns: make(chan net.Conn), errors: make(chan error), closed: make(chan struct{})}
 }
 
-func (l *testListener) dial() (net.Conn, error) {
+func (n *testNetwork) dial() (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
-	case l.conns <- server:
+	case n.conns <- server:
 		return client, nil
-	case <-l.closed:
+	case <-n.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-func (l *testListener) Accept() (net.Conn, error) {
+func (n *testNetwork) Accept() (net.Conn, error) {
 	select {
-	case c := <-l.conns:
+	case c := <-n.conns:
 		return c, nil
-	case err := <-l.errors:
+	case err := <-n.errors:
 		return nil, err
-	case <-l.closed:
+	case <-n.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-func (l *testListener) Close() error {
-	l.close.Do(func() { close(l.closed) })
+func (n *testNetwork) Close() error {
+	n.close.Do(func() { close(n.closed) })
 	return nil
 }
 
-func (l *testListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4443} }
+func (n *testNetwork) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4443} }
 
 // testLog is a buffer for a log, safe for concurrent use.
 type testLog struct {
@@ -562,10 +625,19 @@ func (l *testLog) text() string {
 	return text
 }
 
-var testTimePattern = regexp.MustCompile(`(?m)^time=\S+ `)
-
 // lines returns the log without times.
-func (l *testLog) lines() string { return testTimePattern.ReplaceAllString(l.text(), "") }
+func (l *testLog) lines() string {
+	return regexp.MustCompile(`(?m)^time=\S+ `).ReplaceAllString(l.text(), "")
+}
+
+// linesWithCause returns the log without times. A cause that follows the text of want and matches the pattern cause
+// becomes that pattern, as in wantLogLine.
+func (l *testLog) linesWithCause(want, cause string) string {
+	_, text, _ := strings.Cut(want, " ")
+	const some = `(?:[^"\\]|\\.)*` // within quotes
+	line := regexp.MustCompile(`( error="` + regexp.QuoteMeta(text) + ": )" + some + cause + some + `"`)
+	return line.ReplaceAllString(l.lines(), "${1}"+cause+`"`)
+}
 
 // checkSecrets fails the test if the log contains a secret.
 func (l *testLog) checkSecrets(t *testing.T) {
@@ -640,13 +712,30 @@ func testRead(t *testing.T, name string) string {
 func testEqual[T any](t *testing.T, name string, got, want T) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%.100s (- want, + got):\n%s", name, testDiff(fmt.Sprint(got), fmt.Sprint(want)))
+		t.Errorf("%.100s (- want, + got):\n%s", name, testDiff(testText(got), testText(want)))
 	}
 }
 
-// testDiff returns the lines of got and want that differ, at most ten of each, with a line before and after them.
+// testText returns the text of a value, and names and values of a struct's fields.
+func testText(value any) string {
+	v := reflect.ValueOf(value)
+	if v.Kind() != reflect.Struct {
+		return fmt.Sprint(value)
+	}
+	var text strings.Builder
+	for field, value := range v.Fields() {
+		fmt.Fprintf(&text, "%s: %+v\n", field.Name, value)
+	}
+	return text.String()
+}
+
+// testDiff returns the lines of got and want that differ, at most ten of each, with a line before and after them. If
+// the first lines differ, as the statuses of two responses do, it starts with them.
 func testDiff(got, want string) string {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if g[0] != w[0] && len(g) > 1 && len(w) > 1 {
+		return fmt.Sprintf("- %.400s\n+ %.400s\n", w[0], g[0]) + testDiff(got[len(g[0])+1:], want[len(w[0])+1:])
+	}
 	before, after := 0, 0
 	for before < min(len(g), len(w)) && g[before] == w[before] {
 		before++
@@ -671,10 +760,10 @@ func testDiff(got, want string) string {
 	return diff.String()
 }
 
-// testMatch fails the test if got doesn't match want.
-func testMatch(t *testing.T, name, got string, want *regexp.Regexp) {
+// testMatch fails the test if got doesn't match the pattern want.
+func testMatch(t *testing.T, name, got, want string) {
 	t.Helper()
-	if !want.MatchString(got) {
+	if !regexp.MustCompile(want).MatchString(got) {
 		t.Errorf("%.100s: got\n%.1000s\nwant a match of\n%.1000s", name, got, want)
 	}
 }
