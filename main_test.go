@@ -23,50 +23,50 @@ import (
 	"time"
 )
 
+// The first tests are about settings and what documents them. Tests of the start-up check, time limits and the shutdown
+// follow, then those of the whole program, partly in a process of its own (startProgram, startProcess).
+
 func TestSettings(t *testing.T) {
-	type row struct {
+	defaults := config{port: "5000", openviduURL: &url.URL{Scheme: "http", Host: "localhost:4443", Path: "/"},
+		secret: "MY_SECRET", secretSource: "default", origins: []string{"*"}}
+	for _, tt := range []struct {
 		name, env, dotenv string // lines NAME=value
-		want              config
-	}
-	with := func(change func(*config)) config {
-		cfg := config{port: "5000", openviduURL: &url.URL{Scheme: "http", Host: "localhost:4443", Path: "/"},
-			secret: "MY_SECRET", secretSource: "default", origins: []string{"*"}}
-		change(&cfg)
-		return cfg
-	}
-	file := with(func(c *config) { c.secret, c.secretSource = "file", "from .env" })
-	env := with(func(c *config) { c.secret, c.secretSource = "env", "from the environment" })
-	for _, tt := range []row{
-		{name: "defaults", want: with(func(c *config) {})},
-		{name: ".env", dotenv: "OPENVIDU_SECRET=file", want: file},
-		{name: "environment", env: "OPENVIDU_SECRET=env", want: env},
-		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file", want: env},
-		{name: "white space around a value", env: "OPENVIDU_SECRET= env\t", want: env},
+		want              string // fields that differ from the defaults
+	}{
+		{name: "defaults"},
+		{name: ".env", dotenv: "OPENVIDU_SECRET=file", want: "secret: file\nsecretSource: from .env\n"},
+		{name: "environment", env: "OPENVIDU_SECRET=env", want: "secret: env\nsecretSource: from the environment\n"},
+		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file",
+			want: "secret: env\nsecretSource: from the environment\n"},
+		{name: "white space around a value", env: "SERVER_PORT= 80\t", want: "port: 80\n"},
 		{name: "quotes and # in the environment", env: `OPENVIDU_SECRET="a" # b`,
-			want: with(func(c *config) { c.secret, c.secretSource = `"a" # b`, "from the environment" })},
+			want: "secret: \"a\" # b\nsecretSource: from the environment\n"},
 		{name: "empty values", env: "OPENVIDU_SECRET=\nSERVER_PORT= ",
-			dotenv: "OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_TLS_SKIP_VERIFY=''", want: file},
-		{name: "free port", env: "SERVER_PORT=0", want: with(func(c *config) { c.port = "0" })},
-		{name: "largest port", dotenv: "SERVER_PORT=65535", want: with(func(c *config) { c.port = "65535" })},
-		{name: "0 for false", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=0", want: with(func(c *config) {})},
-		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1",
-			want: with(func(c *config) { c.tlsSkipVerify = true })},
+			dotenv: "OPENVIDU_SECRET=file\nSERVER_PORT=\nOPENVIDU_TLS_SKIP_VERIFY=''",
+			want:   "secret: file\nsecretSource: from .env\n"},
+		{name: "free port", env: "SERVER_PORT=0", want: "port: 0\n"},
+		{name: "largest port", dotenv: "SERVER_PORT=65535", want: "port: 65535\n"},
+		{name: "0 for false", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=0"},
+		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1", want: "tlsSkipVerify: true\n"},
 		{name: "unusual origins",
-			env: "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
-			want: with(func(c *config) {
-				c.origins = []string{"https://a:80", "http://[::1]:443", "capacitor://a", "file://",
-					"http://xn--a.b.:65535"}
-			})},
-		{name: "directory", dotenv: "STATIC_DIR=.ci", want: with(func(c *config) { c.staticDir = ".ci" })},
+			env:  "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
+			want: "origins: [https://a:80 http://[::1]:443 capacitor://a file:// http://xn--a.b.:65535]\n"},
+		{name: "directory", dotenv: "STATIC_DIR=.ci", want: "staticDir: .ci\n"},
 		{name: "names that aren't settings", dotenv: "Z=1\nCORS_ALLOWED_ORIGIN=https://a\nZ=2\nSERVER_PORT=\n",
-			want: with(func(c *config) { c.unknown = []string{"CORS_ALLOWED_ORIGIN", "Z"} })},
+			want: "unknown: [CORS_ALLOWED_ORIGIN Z]\n"},
 	} {
 		got, err := loadConfig(testEnv(strings.Split(tt.env, "\n")...), testDir(".env", tt.dotenv))
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		testEqual(t, tt.name, *got, tt.want)
+		different := ""
+		for line := range strings.Lines(testText(*got)) {
+			if !strings.Contains(testText(defaults), line) {
+				different += line
+			}
+		}
+		testEqual(t, tt.name, different, tt.want)
 	}
 	for _, base := range []string{"https://a", "https://a/b/openvidu/apis", "http://[::1]:65535/", "http://a:1"} {
 		got, err := loadConfig(testEnv("OPENVIDU_URL="+base), testDir("", ""))

@@ -18,6 +18,9 @@ import (
 	"time"
 )
 
+// The first test is about OpenVidu's faults. Tests of shared calls, turns, TLS, time limits, connections and the proxy
+// follow.
+
 // Each fault of OpenVidu has a message that says what to check. The log adds the cause.
 func TestOpenViduFaults(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
