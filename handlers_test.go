@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -365,6 +366,35 @@ func TestFiles(t *testing.T) {
 		testEqual(t, "response", s.send(t, request, "", cmp.Or(tt.header, "Accept: */*")), tt.want)
 		testEqual(t, "log", s.log.lines(), wantLogLine(request, tt.want[:3], ""))
 	})
+}
+
+// The page in public is served as it is, the API accepts its requests, and its form accepts the same session IDs.
+func TestPage(t *testing.T) {
+	page := testRead(t, "public/index.html")
+	url := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)
+	calls := regexp.MustCompile(`await post\((.*), (\{.*\})\);`).FindAllStringSubmatch(page, -1)
+	parts := url.FindStringSubmatch(page)
+	if len(calls) != 2 || parts == nil {
+		t.Fatalf("the page makes %d requests of the form await post(path, {…}) to %q", len(calls), parts)
+	}
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, fakeRecorded, "STATIC_DIR=public")
+		response := s.send(t, "GET /", "")
+		testEqual(t, "page", strings.ReplaceAll(response[strings.Index(response, "\n\n")+2:], "\r\n", "\n"), page)
+		for i, want := range []string{"200 SessionA", "200 " + testToken} {
+			path := strings.NewReplacer(`" + sessionId + "`, "SessionA", `"`, "").Replace(calls[i][1])
+			body := strings.ReplaceAll(calls[i][2], "form.session.value", `"SessionA"`)
+			body = regexp.MustCompile(`(\w+): `).ReplaceAllString(body, `"$1":`)
+			testEqual(t, "response", s.send(t, parts[3]+" "+parts[1]+parts[2]+path, body), wantText(want))
+		}
+		testEqual(t, "requests to OpenVidu", s.openvidu.received(),
+			wantForwarded(testSessions, `{ "customSessionId":"SessionA" }`)+
+				wantReceived("POST /openvidu/api/sessions/SessionA/connection", "{}", "Cookie: "+testCookie))
+	})
+	pattern := regexp.MustCompile(`pattern="(.*?)"`).FindStringSubmatch(page)[1]
+	for _, id := range []string{"SessionA", "a-b_9", "-", "a b", "a/b", "ä", "a\\", "a."} {
+		testEqual(t, "the form accepts "+id, regexp.MustCompile("^(?:"+pattern+")$").MatchString(id), isSessionID(id))
+	}
 }
 
 // Names that start with a dot and links that lead outside are never served, and directories are never listed. The log
