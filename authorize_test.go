@@ -9,8 +9,9 @@ import (
 // logins maps each login to the session that it may view, or to "*" if it may do everything.
 var logins = map[string]string{"Bearer presenter": "*", "Bearer viewer": "SessionA"}
 
-// authorize is an example of a login: it rejects requests without one. Whatever viewers send, they open their session
-// without properties of their own and join it as SUBSCRIBER. To use it, see the README's section on authentication.
+// authorize is an example of authentication: it rejects requests without a login. Whatever viewers send, they open
+// their session without properties of their own and join it as a SUBSCRIBER. To use it, see Authentication in the
+// README.
 func authorize(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
@@ -26,7 +27,7 @@ func authorize(api http.Handler) http.Handler {
 				properties = `{"customSessionId":"` + session + `"}` // A-Z, a-z, 0-9, _ and - need no escapes in JSON
 			case "POST /api/sessions/" + session + "/connections":
 			default:
-				fail(w, r, httpError{http.StatusForbidden, "viewers can only join " + session})
+				fail(w, r, httpError{http.StatusForbidden, "viewers can join only " + session})
 				return
 			}
 			io.Copy(io.Discard, r.Body) // so that net/http notices if the viewer disconnects

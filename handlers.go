@@ -19,7 +19,7 @@ const (
 	fileTimeout = 10 * time.Minute // for sending a file
 )
 
-// These are the failures of reading a request's body. openvidu.go has the type and the others.
+// These are the failures of reading a request's body. openvidu.go has their type and the other failures.
 var (
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errSlowBody       = httpError{http.StatusRequestTimeout, "timed out reading request body"}
@@ -147,9 +147,9 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody reads what next left of the request body, as after a 404. net/http itself skips that if the request says
-// Connection: close, which nginx before 1.29.7 sends by default. TCP may then reset the connection before the response
-// arrives (RFC 9112, section 9.6).
+// discardBody drains what next didn't read of the request body, as after a 404. net/http itself doesn't if the request
+// says Connection: close, which nginx before 1.29.7 sends by default. TCP may then reset the connection before the
+// response arrives (RFC 9112, section 9.6).
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -178,7 +178,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// Whatever the page asks for, such as Content-Type, or Authorization for a login that somebody adds.
+			// Allow whatever the page asks for, such as Content-Type, or Authorization if somebody adds authentication.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)

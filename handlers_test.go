@@ -97,8 +97,8 @@ func TestAPI(t *testing.T) {
 	}, func(t *testing.T, e testExchange) { e.run(t) })
 }
 
-// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only IDs that a
-// session can have.
+// There are two routes. The ServeMux responds to all other paths and methods, and OpenVidu gets only valid
+// IDs.
 func TestRoutes(t *testing.T) {
 	rows := []testExchange{
 		{request: "GET /", want: wantPageNotFound},
@@ -159,7 +159,7 @@ func TestThreeRequests(t *testing.T) {
 	})
 }
 
-// Pages from the allowed origins, and no others, can read every response.
+// Pages from the allowed origins, and no others, can read every response of a handler.
 func TestCORS(t *testing.T) {
 	type row struct {
 		name            string
@@ -230,7 +230,7 @@ func TestAuthorize(t *testing.T) {
 		moderator  = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","customSessionId":"other"}`
 		subscriber = `{"role":"SUBSCRIBER"}`
 		rejected   = "401 log in first"
-		forbidden  = "403 viewers can only join " + room
+		forbidden  = "403 viewers can join only " + room
 	)
 	type row struct{ name, login, request, want, wantBody string } // wantBody is what OpenVidu receives
 	rows := []row{
@@ -345,7 +345,8 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// The page in public is served as it is, the API accepts its requests, and its form accepts the same session IDs.
+// The page in public is served as it is, the API accepts its requests, and its form accepts the same session IDs as
+// the API.
 func TestPage(t *testing.T) {
 	page := testRead(t, "public/index.html")
 	url := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)

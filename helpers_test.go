@@ -71,7 +71,7 @@ const (
 	wantUnexpected = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
 	wantTimeout    = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
 
-	// These come from net/http, without a cause in the log.
+	// These come from net/http. Only for a file, the log has a cause.
 	wantPageNotFound = "404 404 page not found"
 	wantNotAllowed   = "405 Method Not Allowed"
 )
@@ -271,7 +271,7 @@ func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 	return cmd, log
 }
 
-// dial opens a connection to this server, whose deadline is testPatience, or 5 min in a bubble.
+// dial opens a connection to this server with a deadline of testPatience, or 5 min in a bubble.
 func (s *testServer) dial(t *testing.T) net.Conn {
 	t.Helper()
 	var c net.Conn
@@ -506,7 +506,7 @@ func fakeResponse(status int, body string) http.HandlerFunc {
 }
 
 // fakeRecorded responds as OpenVidu does to a check, to a request for a session or a connection, and to one with the
-// invalid property BOSS.
+// invalid role BOSS.
 func fakeRecorded(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	switch {
@@ -675,7 +675,7 @@ func testReceive[T any](t *testing.T, name string, ch <-chan T) T {
 	case value := <-ch:
 		return value
 	case <-time.After(testPatience):
-		t.Fatalf("%s: not within %v", name, testPatience)
+		t.Fatalf("%s didn't happen within %v", name, testPatience)
 		panic("unreachable")
 	}
 }

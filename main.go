@@ -86,7 +86,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 }
 
 // waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. Whenever the
-// reason changes, it logs why OpenVidu can't be used.
+// reason changes, waitForOpenVidu logs why OpenVidu can't be used.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError // the last reason: a status and a text, without the cause
@@ -114,8 +114,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout, which only a
-// download can, because serveFile extends the deadline.
+// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout. Only a download
+// can take that long, because serveFile extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -128,7 +128,8 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns once Shutdown is called, even if that was before. Shutdown waits for the requests in flight.
+	// Serve returns when Shutdown is called, or at once if it was called before. Shutdown waits for the requests in
+	// flight.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}
@@ -177,8 +178,8 @@ var settings = []struct {
 }
 
 // loadConfig takes each setting from getenv, else from the file .env in dir, else its default; empty values count as
-// unset. Its error lists every invalid setting and every invalid line of .env, but never the text of a line, which may
-// be secret.
+// unset. Its error lists every invalid setting and every invalid line of .env, but never the text of an invalid line,
+// which may be secret.
 func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 	var errs []error
 	text, err := readDotenv(dir)
@@ -271,7 +272,7 @@ func (cfg *config) parseOrigins(value string) error {
 	for origin := range strings.SplitSeq(value, ",") {
 		origin = strings.TrimSpace(origin)
 		if strings.Contains(origin, "*") {
-			return fmt.Errorf("%q: * must stand alone", origin)
+			return fmt.Errorf("%q: * can only be the whole value", origin)
 		}
 		if !isOrigin(origin) {
 			return fmt.Errorf("%q must be an origin such as https://example.com, in lower case, "+

@@ -222,8 +222,8 @@ func customSessionID(members map[string]json.RawMessage) (string, error) {
 // sessionIDPattern matches the session IDs of every version of OpenVidu.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// isSessionID reports whether a session can have this ID. For others, OpenVidu responds 400, 401, 404 or 500, depending
-// on its version.
+// isSessionID reports whether this server accepts id as a session's ID. Given an ID with other characters, OpenVidu
+// responds 400, 401, 404 or 500, depending on its version.
 func isSessionID(id string) bool { return len(id) <= maxSessionID && sessionIDPattern.MatchString(id) }
 
 // createConnection creates a connection with the given properties (a JSON object) in a session and returns its token.
@@ -362,8 +362,8 @@ func (r *response) failure() error {
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
 	case r.status == http.StatusForbidden:
-		// Either ALLOWED_ACCESS_TO_RESTAPI doesn't list this server, or it is OpenVidu 2.32, which responds 403 also to
-		// a wrong path, and to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
+		// OpenVidu's nginx responds 403 if ALLOWED_ACCESS_TO_RESTAPI doesn't list this server. OpenVidu 2.32 also
+		// does, to a wrong path and to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: status %d", errFailed, r.status)

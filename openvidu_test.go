@@ -96,7 +96,7 @@ func TestOpenViduFaults(t *testing.T) {
 	}, func(t *testing.T, e testExchange) { e.run(t) })
 }
 
-// While OpenVidu creates a session, identical requests with its customSessionId share one request to OpenVidu.
+// While OpenVidu creates a session, identical requests with the same customSessionId share one request to OpenVidu.
 func TestSharedCalls(t *testing.T) {
 	type row struct {
 		name, request string
@@ -138,7 +138,7 @@ func TestSharedCalls(t *testing.T) {
 	})
 }
 
-// The request that comes first makes the shared call. If its client disconnects, another one makes it again.
+// The request that comes first makes the shared call. If its client disconnects, another request makes it again.
 func TestSharedCallDisconnects(t *testing.T) {
 	type row struct {
 		name          string
@@ -367,7 +367,7 @@ func TestTLS(t *testing.T) {
 
 // Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake.
 func TestConnectTimeouts(t *testing.T) {
-	// A host that doesn't respond can't be had on every system. A name server that doesn't is as good, because the 5 s
+	// Not every system has a host that doesn't respond. A name server that doesn't respond works, too, because the 5 s
 	// include the lookup. Another lookup comes first: package net has to create its channels outside the bubble.
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
