@@ -36,7 +36,9 @@ import (
 // sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
 // startProcess.
 //
-// If you add an endpoint, add rows to TestAPI. If you add a message, add it to the list below.
+// If you add an endpoint, add rows to TestAPI, TestRoutes, TestAuthorize, TestOpenViduFaults, TestOpenViduTimeouts and
+// TestClientDisconnects. If you add a message, add it to the list below, and a row that provokes it. If you add an
+// attribute to each request's line in the log, add it to wantLogLine.
 
 // Requests are a method and a path.
 const (
@@ -368,6 +370,9 @@ func wantResponse(status int, body string, header ...string) string {
 func wantText(want string, header ...string) string {
 	code, text, _ := strings.Cut(want, " ")
 	status, _ := strconv.Atoi(code)
+	if status == http.StatusNoContent {
+		return wantResponse(status, "", append(header, "Access-Control-Allow-Origin: *")...)
+	}
 	if status != http.StatusOK {
 		text += "\n" // http.Error adds it
 	}

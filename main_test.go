@@ -512,6 +512,9 @@ func TestProgram(t *testing.T) {
 		"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n"+
 		wantLogLine(testSessions, "200", "")+wantLogLine("GET /go.mod", "200", "")+
 		"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
+	for _, setting := range settings[1:] { // the first, SERVER_PORT, is logged as a part of the address
+		testMatch(t, "first line of the log", s.log.lines(), "^.* "+setting.name+"=")
+	}
 	testEqual(t, "requests to OpenVidu, the second with the cookie of the first", f.received(),
 		wantReceived("GET /path/openvidu/api/config", "")+
 			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
