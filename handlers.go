@@ -37,7 +37,7 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		handler = mux
 	}
 	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay
-	// closing the connection after an oversized body, so that the response arrives.
+	// closing the connection after an oversized body, so that the response arrives. For other bodies, see discardBody.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
 }
 
@@ -173,7 +173,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				addLogAttr(r, "origin_not_allowed", origin) // a page on another origin can't read the response
+				// Pages of this origin can't read the response, unless it is this server's own.
+				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -191,9 +192,9 @@ func cors(origins []string, next http.Handler) http.Handler {
 // newFileHandler returns the handler for a frontend's files in dir. Unlike http.FileServerFS, it hides names that start
 // with a dot, and doesn't list directories.
 func newFileHandler(dir string) http.Handler {
-	// This mux responds 405 to a POST, for example. In the mux of newHandler, GET / would conflict with /api/.
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	// A mux of its own responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/.
+	files := http.NewServeMux()
+	files.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
 		// Names such as .env and .git are hidden. The backslash separates names on Windows.
 		if strings.Contains(r.URL.Path, "/.") || strings.Contains(r.URL.Path, `\.`) {
@@ -205,7 +206,7 @@ func newFileHandler(dir string) http.Handler {
 			http.NotFound(w, r)
 		}
 	})
-	return mux
+	return files
 }
 
 // serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a
@@ -227,12 +228,13 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		// The path can't start with //, which would be another host: ServeMux cleans it, and /%2Fx can't be opened.
+		// The path can't start with //, which would name another host: ServeMux cleans //x, and OpenInRoot rejected
+		// the absolute /x that /%2Fx leaves.
 		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
 		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
 		return nil
 	}
-	// Last-Modified misses a rollback to an older file, and a change within a second.
+	// Last-Modified alone misses a rollback to an older file, and a change within a second.
 	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 	// WriteTimeout is too short for a large file on a slow network.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))

@@ -85,8 +85,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. Whenever the
-// reason changes, waitForOpenVidu logs why OpenVidu can't be used.
+// waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. It logs why
+// OpenVidu can't be used, and again whenever that changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
 	var logged httpError // the last reason: a status and a text, without the cause
@@ -114,8 +114,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if a request in flight takes longer than WriteTimeout. Only a download
-// can take that long, because serveFile extends its deadline.
+// It returns an error if the listener fails, or if a request is still in flight WriteTimeout after ctx is done. Only a
+// download can be, because serveFile extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -128,8 +128,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve returns when Shutdown is called, or at once if it was called before. Shutdown waits for the requests in
-	// flight.
+	// Serve doesn't wait for the requests in flight, but Shutdown does.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}
@@ -145,7 +144,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      readTimeout + maxWait + 10*time.Second, // for a slow body, OpenVidu and the response
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10, // net/http allows 4 KiB more; ample for a browser; the default is 1 MiB
+		MaxHeaderBytes:    16 << 10, // ample for a browser; the default is 1 MiB
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }

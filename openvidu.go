@@ -22,7 +22,8 @@ import (
 
 const (
 	// maxWait limits how long a client waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
-	// still closing (closingLock in SessionManager.java, v2.31.0). The rest is for the wait for a turn in a crowd.
+	// still closing (closingLock in SessionManager.java, v2.31.0). The rest is for waiting for a turn (see
+	// maxConnections).
 	maxWait = 30 * time.Second
 
 	// maxConnections limits concurrent requests to OpenVidu. The others wait for their turn, first come, first served.
@@ -75,7 +76,7 @@ var (
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
 // httpError.
 type openVidu struct {
-	api    string // base URL of the REST API, ending in /openvidu/api
+	apiURL string // base URL of the REST API, ending in /openvidu/api
 	secret string
 	client *http.Client
 	calls  sync.Map // from properties to the *sharedCall in flight
@@ -86,7 +87,7 @@ type openVidu struct {
 func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &openVidu{
-		api:    base.JoinPath("openvidu/api").String(),
+		apiURL: base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
 			// Up to OpenVidu 2.31, the cookie OVJSESSIONID spares OpenVidu the verification of the secret, which takes
@@ -139,12 +140,13 @@ type sharedCall struct {
 // shareSession calls postSession or, if a call with the same properties is in flight, waits for its result, which may
 // be a timeout. If the client that made that call has left, shareSession starts over.
 //
-// When many people join a session at the same moment, sharing saves almost half of the requests to OpenVidu. On 2.32,
-// which verifies the secret for every request, the last person waits about half as long.
+// When many people join a session at the same moment, sharing saves almost half of the requests to OpenVidu: one
+// request creates the session, instead of one for each person. On 2.32, which verifies the secret for every request,
+// the last person waits about half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
 	call := &sharedCall{done: make(chan struct{}), err: errInternal} // err remains if postSession panics
-	if inFlight, ok := ov.calls.LoadOrStore(key, call); ok {
+	if inFlight, loaded := ov.calls.LoadOrStore(key, call); loaded {
 		other := inFlight.(*sharedCall)
 		select {
 		case <-other.done:
@@ -262,8 +264,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 }
 
 // check makes the cheapest request that checks OPENVIDU_URL, the certificate and the secret. It returns OpenVidu's
-// version and its public URL, the address that browsers connect to. Tokens start with it, but with ws for http and wss
-// for https.
+// version and its public URL, the address in the tokens.
 func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -296,7 +297,7 @@ type response struct {
 // send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
 // missing, incomplete or larger than maxResponse.
 func (ov *openVidu) send(ctx context.Context, method, path string, properties []byte) (*response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, ov.api+path, bytes.NewReader(properties))
+	req, err := http.NewRequestWithContext(ctx, method, ov.apiURL+path, bytes.NewReader(properties))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errInternal, err)
 	}
@@ -312,7 +313,7 @@ func (ov *openVidu) send(ctx context.Context, method, path string, properties []
 		return nil, contextError(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnexpected, err)
+		return nil, fmt.Errorf("%w: %w", errFailed, err)
 	}
 	if len(body) > maxResponse {
 		return nil, fmt.Errorf("%w: larger than %d bytes", errUnexpected, maxResponse)
@@ -362,8 +363,9 @@ func (r *response) failure() error {
 	case r.status == http.StatusUnauthorized:
 		return errCredentials
 	case r.status == http.StatusForbidden:
-		// OpenVidu's nginx responds 403 if ALLOWED_ACCESS_TO_RESTAPI doesn't list this server. OpenVidu 2.32 also
-		// does, to a wrong path and to JSON that only Go accepts, such as 1,001 levels or a number of 1,001 digits.
+		// OpenVidu's nginx responds 403 if ALLOWED_ACCESS_TO_RESTAPI doesn't list this server. OpenVidu 2.32 responds
+		// 403 to a wrong path, and to JSON that it rejects but Go accepts, such as 1,001 levels or a number of 1,001
+		// digits.
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: status %d", errFailed, r.status)
