@@ -265,7 +265,8 @@ func TestReadme(t *testing.T) {
 	troubleshooting, _, _ = strings.Cut(troubleshooting, "\n## ")
 	source += testRead(t, "public/index.html")
 	// These come from browsers and net/http.
-	others := []string{"Failed to fetch", "NotFoundError", "TypeError", "404 page not found"}
+	others := []string{"Failed to fetch", "Failed to construct 'WebSocket'", "NotFoundError", "TypeError",
+		"404 page not found"}
 	for _, row := range regexp.MustCompile("(?m)^\\| [^|`]*`([^`]+)`").FindAllStringSubmatch(troubleshooting, -1) {
 		if !strings.Contains(source, strings.TrimSuffix(row[1], "…")) && !slices.Contains(others, row[1]) {
 			t.Errorf("README.md: the program has no message %q", row[1])
