@@ -36,8 +36,9 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		mux.Handle("/", newFileHandler(staticDir))
 		handler = mux
 	}
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter. Only then does net/http delay
-	// closing the connection after an oversized body, so that the response arrives. For other bodies, see discardBody.
+	// If a server closes a connection with a part of the body unread, TCP may reset it before the response arrives
+	// (RFC 9112, section 9.6). net/http prevents that after an oversized body, but only if MaxBytesHandler gets
+	// net/http's own ResponseWriter, so it is outermost. discardBody prevents it after other bodies.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
 }
 
@@ -130,7 +131,7 @@ type statusRecorder struct {
 	status int
 }
 
-// Unwrap returns the ResponseWriter that http.ResponseController needs.
+// Unwrap returns the ResponseWriter that http.ResponseController needs in serveFile.
 func (w *statusRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *statusRecorder) WriteHeader(status int) {
@@ -148,8 +149,7 @@ func addLogAttr(r *http.Request, name, value string) {
 }
 
 // discardBody drains what next didn't read of the request body, as after a 404. net/http itself doesn't if the request
-// says Connection: close, which nginx before 1.29.7 sends by default. TCP may then reset the connection before the
-// response arrives (RFC 9112, section 9.6).
+// says Connection: close, which nginx before 1.29.7 sends by default.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -192,7 +192,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 // newFileHandler returns the handler for a frontend's files in dir. Unlike http.FileServerFS, it hides names that start
 // with a dot, and doesn't list directories.
 func newFileHandler(dir string) http.Handler {
-	// A mux of its own responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/.
+	// This mux responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/: its method is
+	// narrower, but its path is wider.
 	files := http.NewServeMux()
 	files.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
@@ -228,8 +229,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		// The path can't start with //, which would name another host: ServeMux cleans //x, and OpenInRoot rejected
-		// the absolute /x that /%2Fx leaves.
+		// The path can't start with //, which would name another host: ServeMux cleans //x. Of /%2Fx, TrimPrefix leaves
+		// the absolute path /x, which OpenInRoot rejects.
 		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
 		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
 		return nil

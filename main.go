@@ -1,5 +1,6 @@
 // Command openvidu-basic-go is an application server for OpenVidu 2 video calls. It creates sessions and connections
-// for a frontend and keeps OpenVidu's secret to itself.
+// for a frontend and keeps OpenVidu's secret to itself. A session is a call, a connection is one participant's place in
+// it, and a browser joins with the connection's token.
 //
 // Read main.go for start-up, shutdown and settings, then handlers.go for routes, middleware and a frontend's files,
 // then openvidu.go for requests to OpenVidu and what its responses mean.
@@ -89,7 +90,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 // OpenVidu can't be used, and again whenever that changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	const interval = 5 * time.Second
-	var logged httpError // the last reason: a status and a text, without the cause
+	var logged httpError // the last reason
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -114,8 +115,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if a request is still in flight WriteTimeout after ctx is done. Only a
-// download can be, because serveFile extends its deadline.
+// It returns an error if the listener fails, or if the requests in flight take longer than the server's WriteTimeout.
+// Only a download takes that long, because serveFile extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -234,7 +235,7 @@ func (cfg *config) parseURL(value string) error {
 	}
 	// Look for @, because u.User is nil if a password contains a slash, as in http://user:1/2@host.
 	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return errors.New("must not include credentials, a query or a fragment")
+		return errors.New("must not include @ (credentials), a query or a fragment")
 	}
 	if u.Port() != "" {
 		port, err := strconv.ParseUint(u.Port(), 10, 16)
@@ -282,9 +283,8 @@ func (cfg *config) parseOrigins(value string) error {
 	return nil
 }
 
-// isOrigin reports whether text can be the value of a browser's Origin header other than null (RFC 6454, section
-// 6.2). It needn't catch every mistake: if a wrong origin slips through, the log shows the right one as
-// origin_not_allowed.
+// isOrigin reports whether text looks like the value of a browser's Origin header other than null (RFC 6454, section
+// 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {

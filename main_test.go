@@ -95,7 +95,7 @@ func TestInvalidSettings(t *testing.T) {
 			"must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
 		{"OPENVIDU_URL", []string{"http://a:hidden@b", "http://hidden@b", "http://a:1/hidden@b", "http://a?hidden",
-			"http://a/?", "http://a/#hidden"}, "must not include credentials, a query or a fragment"},
+			"http://a/?", "http://a/#hidden"}, "must not include @ (credentials), a query or a fragment"},
 		{"OPENVIDU_URL", []string{"http://a/openvidu/api", "http://a/openvidu/api/",
 			"http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
 		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0",

@@ -23,16 +23,19 @@ import (
 const (
 	// maxWait limits how long a client waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
 	// still closing (closingLock in SessionManager.java, v2.31.0). The rest is for waiting for a turn (see
-	// maxConnections).
+	// maxRequests).
 	maxWait = 30 * time.Second
 
-	// maxConnections limits concurrent requests to OpenVidu. The others wait for their turn, first come, first served.
-	// 32 are enough to keep OpenVidu busy. With more, each takes longer, and the number of tokens per second stays the
+	// maxRequests limits concurrent requests to OpenVidu. The others wait for their turn, first come, first served. 32
+	// are enough to keep OpenVidu busy. With more, each takes longer, and the number of tokens per second stays the
 	// same.
-	maxConnections = 32
+	maxRequests = 32
 
-	maxResponse  = 1 << 20 // bytes of a response's body
-	maxSessionID = 1000    // characters; Tomcat allows 8 KiB for path and headers (maxHttpHeaderSize)
+	maxResponse = 1 << 20 // bytes of a response's body
+
+	// maxSessionID limits the characters of a session ID. They are far fewer than the 8 KiB that Tomcat allows for path
+	// and headers (maxHttpHeaderSize). errCustomSessionID states the number, too.
+	maxSessionID = 1000
 )
 
 // httpError is a failure as a client sees it: the status and the text of the response. An error that wraps it adds
@@ -98,8 +101,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 				TLSHandshakeTimeout: 5 * time.Second,
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
-				MaxConnsPerHost:     maxConnections,
-				MaxIdleConnsPerHost: maxConnections,
+				MaxConnsPerHost:     maxRequests, // HTTP/1.1 has one request at a time on a connection
+				MaxIdleConnsPerHost: maxRequests,
 				// Less than Tomcat's 60 s (keepAliveTimeout): a POST can fail on a connection that Tomcat is closing.
 				IdleConnTimeout:        30 * time.Second,
 				MaxResponseHeaderBytes: 64 << 10, // the default is 10 MiB
@@ -137,15 +140,15 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result, which may
-// be a timeout. If the client that made that call has left, shareSession starts over.
+// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result and returns
+// it, even if that call timed out earlier than this one would. If the client that made that call has left, shareSession
+// starts over.
 //
-// When many people join a session at the same moment, sharing saves almost half of the requests to OpenVidu: one
-// request creates the session, instead of one for each person. On 2.32, which verifies the secret for every request,
-// the last person waits about half as long.
+// When n people join a session at the same moment, OpenVidu gets about n+1 requests (one session, n connections)
+// instead of 2n. On 2.32, which verifies the secret for every request, the last person waits about half as long.
 func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	key := string(properties)
-	call := &sharedCall{done: make(chan struct{}), err: errInternal} // err remains if postSession panics
+	call := &sharedCall{done: make(chan struct{}), err: errInternal} // the result if postSession panics
 	if inFlight, loaded := ov.calls.LoadOrStore(key, call); loaded {
 		other := inFlight.(*sharedCall)
 		select {
@@ -167,7 +170,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 }
 
 // postSession creates a session with one request to OpenVidu and returns the session's ID. A 409 means that a session
-// with customID is already open.
+// with customID is already open, unless customID is "".
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
@@ -364,8 +367,8 @@ func (r *response) failure() error {
 		return errCredentials
 	case r.status == http.StatusForbidden:
 		// OpenVidu's nginx responds 403 if ALLOWED_ACCESS_TO_RESTAPI doesn't list this server. OpenVidu 2.32 responds
-		// 403 to a wrong path, and to JSON that it rejects but Go accepts, such as 1,001 levels or a number of 1,001
-		// digits.
+		// 403 to a wrong path, and to JSON that it rejects but Go accepts, such as 1,001 levels of nesting or a number
+		// of 1,001 digits.
 		return errForbidden
 	case r.status >= http.StatusInternalServerError:
 		return fmt.Errorf("%w: status %d", errFailed, r.status)
