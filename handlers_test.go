@@ -119,15 +119,8 @@ func TestRoutes(t *testing.T) {
 	}
 	testRows(t, rows, func(t *testing.T, e testExchange) { e.run(t) })
 
-	find := func(file, pattern string) []string { // the first group of each match
-		var found []string
-		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(testRead(t, file), -1) {
-			found = append(found, match[1])
-		}
-		return found
-	}
-	routes := find("handlers.go", `mux\.Handle\("(\w+ /api/.*)",`)
-	testEqual(t, "routes in README.md", find("README.md", "\n\\| `(\\w+ /api/[^`]*)` \\|"), routes)
+	routes := testFind(testRead(t, "handlers.go"), `mux\.Handle\("(\w+ /api/.*)",`)
+	testEqual(t, "routes in README.md", testFind(testRead(t, "README.md"), "\n\\| `(\\w+ /api/[^`]*)` \\|"), routes)
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, nil)
 		preflight := s.send(t, "OPTIONS /api/sessions", "", "Access-Control-Request-Method: POST")

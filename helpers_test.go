@@ -713,6 +713,15 @@ func testRead(t *testing.T, name string) string {
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
+// testFind returns what the first group of pattern matches in text, each time.
+func testFind(text, pattern string) []string {
+	var found []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
 // testEqual fails the test if got differs from want, and shows the lines that differ.
 func testEqual[T any](t *testing.T, name string, got, want T) {
 	t.Helper()

@@ -199,16 +199,16 @@ func TestDocumentedSettings(t *testing.T) {
 		testContains(t, "-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, usageDefault))
 		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
 		testContains(t, "README.md", readme, "\n| `"+s.name+"` | "+cell+" |")
-		for _, match := range regexp.MustCompile(s.name+"=([^\\s`]+)").FindAllStringSubmatch(example+readme, -1) {
-			setting := os.Expand(match[0], func(string) string { return "a" }) // Compose's ${NAME}
-			if _, err := loadConfig(testEnv(elsewhere.Replace(setting)), testDir("", "")); err != nil {
-				t.Errorf("%s: %v", match[0], err)
+		for _, setting := range testFind(example+readme, "("+s.name+"=[^\\s`]+)") {
+			expanded := os.Expand(setting, func(string) string { return "a" }) // Compose's ${NAME}
+			if _, err := loadConfig(testEnv(elsewhere.Replace(expanded)), testDir("", "")); err != nil {
+				t.Errorf("%s: %v", setting, err)
 			}
 		}
 	}
-	for _, match := range regexp.MustCompile(`(?m)(?: -e |^ +- )(\w+)=`).FindAllStringSubmatch(readme, -1) {
-		if !slices.Contains(names, match[1]) {
-			t.Errorf("README.md: %s is not a setting", match[1])
+	for _, name := range testFind(readme, `(?m)(?: -e |^ +- )(\w+)=`) {
+		if !slices.Contains(names, name) {
+			t.Errorf("README.md: %s is not a setting", name)
 		}
 	}
 	want, _ := loadConfig(testEnv(), testDir("", ""))
@@ -224,41 +224,34 @@ func TestDocumentedSettings(t *testing.T) {
 func TestReadme(t *testing.T) {
 	readme := testRead(t, "README.md")
 	var anchors []string
-	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(readme, -1) {
-		anchor := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+	for _, heading := range testFind(readme, `(?m)^#+ (.+)$`) {
+		anchor := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading), "")
 		anchors = append(anchors, strings.ReplaceAll(anchor, " ", "-"))
 	}
-	for _, link := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(readme, -1) {
-		if !slices.Contains(anchors, link[1]) {
-			t.Errorf("README.md: no heading for the link #%s", link[1])
+	for _, link := range testFind(readme, `\]\(#([^)]*)\)`) {
+		if !slices.Contains(anchors, link) {
+			t.Errorf("README.md: no heading for the link #%s", link)
 		}
 	}
 
 	// The table of statuses has one for each httpError but 499, and net/http's 405.
 	source := testRead(t, "main.go") + testRead(t, "handlers.go") + testRead(t, "openvidu.go")
-	var statuses []int
+	var statuses []string
 	for status := 400; status < 600; status++ {
 		name := "http.Status" + regexp.MustCompile(`\W`).ReplaceAllString(http.StatusText(status), "")
 		if status == 405 || strings.Contains(source, "httpError{"+name+",") {
-			statuses = append(statuses, status)
+			statuses = append(statuses, strconv.Itoa(status))
 		}
 	}
-	meanings, documented := map[string]string{}, []int{}
-	for _, row := range regexp.MustCompile(`(?m)^\| (\d{3}) \| (.*) \|$`).FindAllStringSubmatch(readme, -1) {
-		meanings[row[1]] = row[2]
-		status, _ := strconv.Atoi(row[1])
-		documented = append(documented, status)
-	}
-	testEqual(t, "README.md: table of statuses", documented, statuses)
+	testEqual(t, "README.md: table of statuses", testFind(readme, `(?m)^\| (\d{3}) \|`), statuses)
 
 	server := newServer(nil, slog.New(slog.DiscardHandler))
-	seconds := func(d time.Duration) string { return fmt.Sprintf(" %.0f s", d.Seconds()) }
-	testContains(t, "README.md: 408", meanings["408"], seconds(server.ReadTimeout))
-	testContains(t, "README.md: 413", meanings["413"], fmt.Sprintf(" %d KiB", maxBody>>10))
-	testContains(t, "README.md: 504", meanings["504"], seconds(maxWait))
-	stops := regexp.MustCompile(`(?:TimeoutStopSec=|stop_grace_period: |--stop-timeout )(\d+)`)
-	for _, stop := range stops.FindAllStringSubmatch(readme, -1) {
-		testEqual(t, "README.md: "+stop[0], " "+stop[1]+" s", seconds(server.WriteTimeout))
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()) }
+	testEqual(t, "README.md: 408", testFind(readme, `\| 408 \| .* (\d+) s`), []string{seconds(server.ReadTimeout)})
+	testEqual(t, "README.md: 413", testFind(readme, `\| 413 \| .* (\d+) KiB`), []string{strconv.Itoa(maxBody >> 10)})
+	testEqual(t, "README.md: 504", testFind(readme, `\| 504 \| .* (\d+) s`), []string{seconds(maxWait)})
+	for _, stop := range testFind(readme, `(?:TimeoutStopSec=|stop_grace_period: |--stop-timeout )(\d+)`) {
+		testEqual(t, "README.md: time to stop", stop, seconds(server.WriteTimeout))
 	}
 
 	_, troubleshooting, _ := strings.Cut(readme, "\n## Troubleshooting\n")
@@ -267,14 +260,14 @@ func TestReadme(t *testing.T) {
 	// These come from browsers and net/http.
 	others := []string{"Failed to fetch", "Failed to construct 'WebSocket'", "NotFoundError", "TypeError",
 		"404 page not found"}
-	for _, row := range regexp.MustCompile("(?m)^\\| [^|`]*`([^`]+)`").FindAllStringSubmatch(troubleshooting, -1) {
-		if !strings.Contains(source, strings.TrimSuffix(row[1], "…")) && !slices.Contains(others, row[1]) {
-			t.Errorf("README.md: the program has no message %q", row[1])
+	for _, text := range testFind(troubleshooting, "(?m)^\\| [^|`]*`([^`]+)`") {
+		if !strings.Contains(source, strings.TrimSuffix(text, "…")) && !slices.Contains(others, text) {
+			t.Errorf("README.md: the program has no message %q", text)
 		}
 	}
-	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(testRead(t, "go.mod"))[1]
-	for _, match := range regexp.MustCompile(`(?:/dl/\) |golang:)([\d.]+\d)`).FindAllStringSubmatch(readme, -1) {
-		testEqual(t, "README.md: version of Go", match[1], version)
+	version := testFind(testRead(t, "go.mod"), `\ngo (\d+\.\d+)`)[0]
+	for _, documented := range testFind(readme, `(?:/dl/\) |golang:)([\d.]+\d)`) {
+		testEqual(t, "README.md: version of Go", documented, version)
 	}
 }
 
@@ -354,32 +347,36 @@ func TestTimeouts(t *testing.T) {
 	const noResponse = "unexpected EOF"
 	whole := testRequest(testSessions, "{}")
 	head := strings.TrimSuffix(whole, "{}")
+	logged := func(want, duration string) string {
+		return strings.Replace(wantLogLine(testSessions, want, ""), "=0s", "="+duration, 1)
+	}
 	type row struct {
-		name         string
-		openvidu     http.HandlerFunc
-		writes       []string      // by the client
-		pause        time.Duration // between two writes
-		readsAfter   time.Duration // from the last write
-		want         string
-		wantAfter    time.Duration // from the start
-		wantDuration string        // in the log; "" if it has no line
+		name       string
+		openvidu   http.HandlerFunc
+		writes     []string      // by the client
+		pause      time.Duration // between two writes
+		readsAfter time.Duration // from the last write
+		want       string
+		wantAfter  time.Duration // from the start
+		wantLog    string
 	}
 	testRows(t, []row{
 		{name: "headers in 4 s", openvidu: fakeRecorded, writes: []string{"POST ", whole[5:]}, pause: 4 * time.Second,
-			want: "200 SessionA", wantAfter: 4 * time.Second, wantDuration: "0s"},
+			want: wantText("200 SessionA"), wantAfter: 4 * time.Second, wantLog: logged("200", "0s")},
 		{name: "headers that never end", writes: []string{head[:len(head)-2]}, want: noResponse,
 			wantAfter: 5 * time.Second},
 		{name: "body in 9 s, OpenVidu takes 29 s", openvidu: fakeDelay(29*time.Second, fakeRecorded),
 			writes: []string{head + "{", "}"}, pause: 9 * time.Second,
-			want: "200 SessionA", wantAfter: 38 * time.Second, wantDuration: "38s"},
-		{name: "body that never ends", writes: []string{head + "{"}, want: wantSlowBody, wantAfter: 10 * time.Second,
-			wantDuration: "10s"},
-		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole}, want: wantTimeout,
-			wantAfter: 30 * time.Second, wantDuration: "30s"},
+			want: wantText("200 SessionA"), wantAfter: 38 * time.Second, wantLog: logged("200", "38s")},
+		{name: "body that never ends", writes: []string{head + "{"}, want: wantText(wantSlowBody, "Connection: close"),
+			wantAfter: 10 * time.Second, wantLog: logged(wantSlowBody, "10s")},
+		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole}, want: wantText(wantTimeout),
+			wantAfter: 30 * time.Second, wantLog: logged(wantTimeout, "30s")},
 		{name: "client that reads after 49 s", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: 49 * time.Second, want: "200 SessionA", wantAfter: 49 * time.Second, wantDuration: "0s"},
+			readsAfter: 49 * time.Second, want: wantText("200 SessionA"), wantAfter: 49 * time.Second,
+			wantLog: logged("200", "0s")},
 		{name: "client that reads after 51 s", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: 51 * time.Second, want: noResponse, wantAfter: 51 * time.Second, wantDuration: "0s"},
+			readsAfter: 51 * time.Second, want: noResponse, wantAfter: 51 * time.Second, wantLog: logged("200", "0s")},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
@@ -391,25 +388,10 @@ func TestTimeouts(t *testing.T) {
 			io.WriteString(c, text)
 		}
 		time.Sleep(tt.readsAfter)
-		want := tt.want
-		switch tt.want {
-		case noResponse:
-		case wantSlowBody: // net/http closes the connection
-			want = wantText(tt.want, "Connection: close")
-		default:
-			want = wantText(tt.want)
-		}
-		testEqual(t, "response", testReadResponse(c, "POST"), want)
+		testEqual(t, "response", testReadResponse(c, "POST"), tt.want)
 		testEqual(t, "time", time.Since(start), tt.wantAfter)
 		synctest.Wait()
-		wantLog := ""
-		if tt.wantDuration != "" {
-			if tt.want == noResponse {
-				tt.want = "200"
-			}
-			wantLog = strings.Replace(wantLogLine(testSessions, tt.want, ""), "=0s", "="+tt.wantDuration, 1)
-		}
-		testEqual(t, "log", s.log.lines(), wantLog)
+		testEqual(t, "log", s.log.lines(), tt.wantLog)
 	})
 
 	testBubble(t, func(t *testing.T) {
