@@ -545,6 +545,15 @@ func TestClientFaults(t *testing.T) {
 	})
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, nil)
+		c := s.dial(t)
+		io.WriteString(c, strings.TrimSuffix(post("{}  "), "  ")) // a JSON object, but not the whole body
+		c.Close()
+		synctest.Wait()
+		testLogLine(t, s.log, testConnections, wantUnreadableBody, "unexpected EOF")
+		testEqual(t, "requests to OpenVidu", s.openvidu.received(), "")
+	})
+	testBubble(t, func(t *testing.T) {
+		s := startTest(t, nil)
 		testEqual(t, "response to a header of 21 KiB", s.sendRaw(t, post("", "A: "+strings.Repeat("a", 21<<10))),
 			"431\nConnection: close\nContent-Type: text/plain; charset=utf-8\n\n431 Request Header Fields Too Large")
 	})

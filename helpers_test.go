@@ -139,14 +139,13 @@ const testPatience = 5 * time.Second
 
 // testServer is this server in front of a fake OpenVidu.
 type testServer struct {
-	openvidu     *fakeOpenVidu
-	ov           *openVidu
-	log          *testLog
-	address      string       // "" in a bubble
-	network      *testNetwork // in a bubble
-	dialOpenVidu func(ctx context.Context, network, address string) (net.Conn, error)
-	stop         context.CancelFunc // starts the shutdown
-	result       chan error         // of the program
+	openvidu *fakeOpenVidu
+	ov       *openVidu
+	log      *testLog
+	address  string             // "" in a bubble
+	network  *testNetwork       // in a bubble
+	stop     context.CancelFunc // starts the shutdown
+	result   chan error         // of the program
 }
 
 // startTest starts this server in a bubble, in front of an OpenVidu that responds with the given handler. settings
@@ -170,7 +169,6 @@ func startTestWith(t *testing.T, f *fakeOpenVidu, newAPI func(*openVidu) http.Ha
 	s := &testServer{openvidu: f, log: newTestLog(), network: newTestNetwork(), stop: stop,
 		result: make(chan error, 1),
 		ov:     newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)}
-	s.dialOpenVidu = s.transport().DialContext
 	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return openviduNetwork.dial()
 	}
