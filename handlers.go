@@ -173,7 +173,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				// Pages of this origin can't read the response, unless it is this server's own.
+				// Pages of this origin can't read the response, unless the origin is this server's own.
 				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}
@@ -229,8 +229,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		// The path can't start with //, which would name another host: ServeMux cleans //x. Of /%2Fx, TrimPrefix leaves
-		// the absolute path /x, which OpenInRoot rejects.
+		// The path can't start with //, which would name another host: ServeMux cleans //x. It doesn't clean /%2Fx, of
+		// which TrimPrefix leaves the absolute path /x, which OpenInRoot rejects.
 		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
 		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
 		return nil

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// The first tests are about the API: what OpenVidu receives, and what a frontend gets. Tests of CORS, the login of
-// authorize_test.go, files, unusual requests and clients that disconnect follow.
+// The first tests are about the API: what OpenVidu receives, and what a frontend gets. Tests of CORS, the
+// authentication in authorize_test.go, files, unusual requests and clients that disconnect follow.
 
 func TestAPI(t *testing.T) {
 	const unusual = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
@@ -230,7 +230,8 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-// The login of authorize_test.go works as the README says. If you change the logins, change presenter, viewer and room.
+// The authentication in authorize_test.go works as the README says. If you change the logins, change presenter, viewer
+// and room.
 func TestAuthorize(t *testing.T) {
 	const (
 		presenter  = "Bearer presenter"
@@ -355,8 +356,8 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// The page in public is served as it is, the API accepts its requests, and its form accepts the same session IDs as
-// the API.
+// The page in public is served as it is, the API accepts its requests, and its form allows the same characters in a
+// session ID.
 func TestPage(t *testing.T) {
 	page := testRead(t, "public/index.html")
 	url := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)

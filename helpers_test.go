@@ -48,7 +48,7 @@ const (
 )
 
 // testLogin is a line in the header of every request, unless the test sends another Authorization. This server ignores
-// it until you add a login, as in authorize_test.go.
+// it until you add authentication, as in authorize_test.go.
 const testLogin = "Authorization: Bearer presenter"
 
 // These are the API's error responses: status and text.
@@ -73,7 +73,7 @@ const (
 	wantUnexpected = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
 	wantTimeout    = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
 
-	// These come from net/http. Only for a file, the log has a cause.
+	// These come from net/http. The log has a cause only if the request was for a file.
 	wantPageNotFound = "404 404 page not found"
 	wantNotAllowed   = "405 Method Not Allowed"
 )
@@ -380,7 +380,7 @@ func wantText(want string, header ...string) string {
 }
 
 // wantLogLine returns the line that the log has for a request. want is the status and the text of the response, cause
-// what the log adds to the text, and attrs what other attributes follow, as names and values.
+// is what the log adds to the text, and attrs are the attributes that follow, as names and values.
 func wantLogLine(request, want, cause string, attrs ...any) string {
 	method, target, _ := strings.Cut(request, " ")
 	u, err := url.ParseRequestURI(target)

@@ -282,7 +282,7 @@ func TestTurns(t *testing.T) {
 }
 
 // OpenVidu gets each POST once, even if it closes the connection without a response and other connections are idle. A
-// second request for an IP camera would add the camera twice.
+// second request for an IP camera would add the camera a second time.
 func TestOneExecution(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		release := make(chan bool)
@@ -372,7 +372,7 @@ func TestTLS(t *testing.T) {
 
 // Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake.
 func TestConnectTimeouts(t *testing.T) {
-	// Not every system has a host that doesn't respond. A name server that doesn't respond works, too, because the 5 s
+	// No address is unresponsive on every system. A name server that doesn't respond takes its place, because the 5 s
 	// include the lookup. Another lookup comes first: package net has to create its channels outside the bubble.
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
@@ -418,7 +418,7 @@ func TestOpenViduTimeouts(t *testing.T) {
 		openvidu      http.HandlerFunc
 	}
 	testRows(t, []row{
-		{name: "no connection", request: testConnections, openvidu: fakeHang("")},
+		{name: "no response to a request for a connection", request: testConnections, openvidu: fakeHang("")},
 		{name: "response that never ends", request: testSessions,
 			openvidu: fakeHang("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")},
 	}, func(t *testing.T, tt row) {
