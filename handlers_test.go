@@ -131,7 +131,7 @@ func TestRoutes(t *testing.T) {
 	})
 }
 
-// An unexpected failure is an internal server error. The log has its cause.
+// An unexpected failure is an internal server error, and a panic closes the connection. The log has the cause.
 func TestBugs(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
@@ -139,6 +139,13 @@ func TestBugs(t *testing.T) {
 		})
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantInternal))
 		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, "500 a bug", ""))
+	})
+	testBubble(t, func(t *testing.T) {
+		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic("a bug") })
+		})
+		testEqual(t, "response to a panic", s.send(t, testSessions, ""), "unexpected EOF")
+		testMatch(t, "log", s.log.lines(), `^level=WARN msg="http: panic serving .*: a bug\\n.*"\n$`)
 	})
 }
 
@@ -366,6 +373,7 @@ func TestPage(t *testing.T) {
 	if len(calls) != 2 || parts == nil {
 		t.Fatalf("the page makes %d requests of the form await post(path, {…}) to %q", len(calls), parts)
 	}
+	testEqual(t, "server", parts[1], "/")
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeRecorded, "STATIC_DIR=public")
 		response := s.send(t, "GET /", "")

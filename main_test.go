@@ -103,6 +103,7 @@ func TestInvalidSettings(t *testing.T) {
 			"the port must be from 1 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * can only be the whole value`},
+		{"CORS_ALLOWED_ORIGINS", []string{"https://a,", ",https://a"}, `"" ` + noOrigin},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * can only be the whole value`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://a/,https://b", "https://b, https://a/"}, `"https://a/" ` + noOrigin},
 	} {

@@ -359,7 +359,7 @@ func TestTLS(t *testing.T) {
 			wantCause: "server gave HTTP response to HTTPS client"},
 	}, func(t *testing.T, tt row) {
 		f := newFake(fakeRecorded)
-		f.TLS = tt.openvidu
+		f.TLS, f.EnableHTTP2 = tt.openvidu, true // a proxy may offer HTTP/2, which maxRequests wouldn't limit
 		s := startTestWith(t, f, newAPI, "OPENVIDU_URL="+tt.url, "OPENVIDU_TLS_SKIP_VERIFY="+tt.skipVerify)
 		if tt.modify != nil {
 			tt.modify(s.transport().TLSClientConfig, f.Certificate())
@@ -367,6 +367,9 @@ func TestTLS(t *testing.T) {
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(tt.want))
 		testLogLine(t, s.log, testSessions, tt.want, tt.wantCause)
 		testEqual(t, "connections", s.openvidu.connected.Load(), 1)
+		if tt.want == "200 SessionA" {
+			testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantForwarded(testSessions, ""))
+		}
 	})
 }
 
