@@ -27,7 +27,8 @@ var (
 )
 
 // newHandler returns the handler for everything: api under /api/, the frontend's files in staticDir unless it is "",
-// CORS, and a log line for every request. Pages from the given origins may read the responses; "*" means any origin.
+// CORS, the limit of bodies, and a log line for every request. Pages from the given origins may read the responses; "*"
+// means any origin.
 func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
 	handler := api
 	if staticDir != "" {
@@ -38,7 +39,7 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 	}
 	// If a server closes a connection with a part of the body unread, TCP may reset it before the response arrives
 	// (RFC 9112, section 9.6). net/http prevents that after an oversized body, but only if MaxBytesHandler gets
-	// net/http's own ResponseWriter, so it is outermost. discardBody prevents it after other bodies.
+	// net/http's own ResponseWriter, so MaxBytesHandler is outermost. discardBody prevents it after other bodies.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
 }
 
@@ -179,7 +180,7 @@ func cors(origins []string, next http.Handler) http.Handler {
 		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			header.Set("Access-Control-Allow-Methods", http.MethodPost)
-			// Allow whatever the page asks for, such as Content-Type, or Authorization if somebody adds authentication.
+			// Allow whatever the page asks for, such as Content-Type or Authorization.
 			header["Access-Control-Allow-Headers"] = r.Header["Access-Control-Request-Headers"]
 			header.Set("Access-Control-Max-Age", "7200") // seconds; Chromium's maximum (preflight_result.cc)
 			w.WriteHeader(http.StatusNoContent)
@@ -211,8 +212,7 @@ func newFileHandler(dir string) http.Handler {
 }
 
 // serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a
-// directory redirects to its path with a slash. If the file can't be opened, serveFile returns an error and doesn't
-// respond.
+// directory redirects to its path with a slash. If serveFile returns an error, it hasn't responded.
 func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 	path := r.URL.Path
 	if strings.HasSuffix(path, "/") {
@@ -229,8 +229,8 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		// The path can't start with //, which would name another host: ServeMux cleans //x. It doesn't clean /%2Fx, of
-		// which TrimPrefix leaves the absolute path /x, which OpenInRoot rejects.
+		// The path can't start with //, which would name another host: ServeMux redirects //x, and OpenInRoot has
+		// rejected /%2Fx, whose path is also //x, because /x is absolute.
 		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
 		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
 		return nil

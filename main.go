@@ -116,7 +116,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
 // It returns an error if the listener fails, or if the requests in flight take longer than the server's WriteTimeout.
-// Only a download takes that long, because serveFile extends its deadline.
+// Only a download can take that long, because serveFile extends its deadline.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -138,7 +138,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	const readTimeout = 10 * time.Second // for the whole request
+	const readTimeout = 10 * time.Second // for receiving the whole request
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,

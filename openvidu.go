@@ -33,8 +33,8 @@ const (
 
 	maxResponse = 1 << 20 // bytes of a response's body
 
-	// maxSessionID limits the characters of a session ID. They are far fewer than the 8 KiB that Tomcat allows for path
-	// and headers (maxHttpHeaderSize). errCustomSessionID states the number, too.
+	// maxSessionID limits the characters of a session ID. It is far below the 8 KiB that Tomcat allows for path and
+	// headers (maxHttpHeaderSize). errCustomSessionID states the number, too.
 	maxSessionID = 1000
 )
 
@@ -101,7 +101,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 				TLSHandshakeTimeout: 5 * time.Second,
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
-				MaxConnsPerHost:     maxRequests, // HTTP/1.1 has one request at a time on a connection
+				// This limits requests, because a Transport with a DialContext doesn't use HTTP/2 by default.
+				MaxConnsPerHost:     maxRequests,
 				MaxIdleConnsPerHost: maxRequests,
 				// Less than Tomcat's 60 s (keepAliveTimeout): a POST can fail on a connection that Tomcat is closing.
 				IdleConnTimeout:        30 * time.Second,
@@ -141,8 +142,8 @@ type sharedCall struct {
 }
 
 // shareSession calls postSession or, if a call with the same properties is in flight, waits for its result and returns
-// it, even if that call timed out earlier than this one would. If the client that made that call has left, shareSession
-// starts over.
+// it, even a timeout, although this request may have time left. If the client that made that call has left,
+// shareSession starts over.
 //
 // When n people join a session at the same moment, OpenVidu gets about n+1 requests (one session, n connections)
 // instead of 2n. On 2.32, which verifies the secret for every request, the last person waits about half as long.
@@ -169,8 +170,8 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 	return call.id, call.err
 }
 
-// postSession creates a session with one request to OpenVidu and returns the session's ID. A 409 means that a session
-// with customID is already open, unless customID is "".
+// postSession creates a session with one request to OpenVidu and returns the session's ID. If
+// customID isn't "", a 409 means that its session is already open.
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
