@@ -170,8 +170,8 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 	return call.id, call.err
 }
 
-// postSession creates a session with one request to OpenVidu and returns the session's ID. If
-// customID isn't "", a 409 means that its session is already open.
+// postSession creates a session with one request to OpenVidu and returns the session's ID. If customID isn't "",
+// a 409 means that its session is already open.
 func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID string) (string, error) {
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions", properties)
 	if err != nil {
