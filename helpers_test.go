@@ -36,9 +36,10 @@ import (
 // sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
 // startProcess.
 //
-// If you add an endpoint, add rows to TestAPI, TestRoutes, TestAuthorize, TestOpenViduFaults, TestOpenViduTimeouts and
-// TestClientDisconnects. If you add a message, add it to the list below, and a row that provokes it. If you add an
-// attribute to each request's line in the log, add it to wantLogLine.
+// If you add an endpoint, add rows to TestAPI, TestRoutes, TestAuthorize, TestOpenViduFaults, TestOpenViduTimeouts
+// and, with a body, to TestClientDisconnects. If you add a setting, add rows to TestSettings and TestInvalidSettings,
+// and test its effect. If you add a message, add it to the list below, and a row that provokes it. If you add an
+// attribute to each request's line in the log, add it to wantLogLine and TestProgram.
 
 // Requests are a method and a path.
 const (

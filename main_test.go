@@ -27,13 +27,16 @@ import (
 // follow, then those of the whole program, partly in a process of its own (startProgram, startProcess).
 
 func TestSettings(t *testing.T) {
-	defaults := config{port: "5000", openviduURL: &url.URL{Scheme: "http", Host: "localhost:4443", Path: "/"},
-		secret: "MY_SECRET", secretSource: "default", origins: []string{"*"}}
+	defaults, err := loadConfig(testEnv(), testDir("", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	testEqual(t, "defaults", *defaults, config{port: "5000", secret: "MY_SECRET", secretSource: "default",
+		openviduURL: &url.URL{Scheme: "http", Host: "localhost:4443", Path: "/"}, origins: []string{"*"}})
 	for _, tt := range []struct {
 		name, env, dotenv string // lines NAME=value
 		want              string // fields that differ from the defaults
 	}{
-		{name: "defaults"},
 		{name: ".env", dotenv: "OPENVIDU_SECRET=file", want: "secret: file\nsecretSource: from .env\n"},
 		{name: "environment", env: "OPENVIDU_SECRET=env", want: "secret: env\nsecretSource: from the environment\n"},
 		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file",
@@ -62,7 +65,7 @@ func TestSettings(t *testing.T) {
 		}
 		different := ""
 		for line := range strings.Lines(testText(*got)) {
-			if !strings.Contains(testText(defaults), line) {
+			if !strings.Contains(testText(*defaults), line) {
 				different += line
 			}
 		}
