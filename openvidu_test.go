@@ -458,15 +458,15 @@ func TestProxy(t *testing.T) {
 	t.Parallel()
 	proxy := newFake(fakeResponse(407, ""))
 	proxy.start(t, nil)
-	p := startProcess(t, "OPENVIDU_URL=http://openvidu.invalid:4443/", "HTTP_PROXY="+proxy.URL)
+	// If a proxy is ignored, these addresses lead nowhere. For 127.0.0.1, net/http uses no proxy.
+	p := startProcess(t, "OPENVIDU_URL=http://0.0.0.0:1", "HTTP_PROXY="+proxy.URL)
 	p.waitFor(t, `error="unexpected response from OpenVidu: check OPENVIDU_URL: status 407"`)
-	testContains(t, "request to the proxy", proxy.received(), "GET http://openvidu.invalid:4443/openvidu/api/config\n")
+	testContains(t, "request to the proxy", proxy.received(), "GET http://0.0.0.0:1/openvidu/api/config\n")
 
-	p = startProcess(t, "OPENVIDU_URL=https://openvidu.invalid", "HTTPS_PROXY="+proxy.URL)
+	p = startProcess(t, "OPENVIDU_URL=https://0.0.0.0:1", "HTTPS_PROXY="+proxy.URL)
 	p.waitFor(t, `error="cannot reach OpenVidu: .*Proxy Authentication Required`)
-	testContains(t, "request to the proxy", proxy.received(), "CONNECT openvidu.invalid:443\n")
+	testContains(t, "request to the proxy", proxy.received(), "CONNECT 0.0.0.0:1\n")
 
-	// For 127.0.0.1, net/http uses no proxy anyway.
 	p = startProcess(t, "OPENVIDU_URL=http://0.0.0.0:1", "HTTP_PROXY="+proxy.URL, "NO_PROXY=0.0.0.0")
 	p.waitFor(t, `error="cannot reach OpenVidu: .*: dial tcp `)
 	testEqual(t, "requests to the proxy in spite of NO_PROXY", proxy.received(), "")
