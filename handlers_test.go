@@ -138,7 +138,7 @@ func TestBugs(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errors.New("a bug")) })
 		})
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantInternal))
-		testEqual(t, "log", s.log.lines(), wantLogLine(testSessions, "500 a bug", ""))
+		testLogLine(t, s.log, testSessions, "500 a bug", "")
 	})
 	testBubble(t, func(t *testing.T) {
 		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
@@ -288,7 +288,7 @@ func TestAuthorize(t *testing.T) {
 		}
 		testEqual(t, "response", s.send(t, tt.request, moderator, "Authorization: "+tt.login),
 			wantText(tt.want, header...))
-		testEqual(t, "log", s.log.lines(), wantLogLine(tt.request, tt.want, ""))
+		testLogLine(t, s.log, tt.request, tt.want, "")
 		_, body, _ := strings.Cut(s.openvidu.received(), "\n\n")
 		testEqual(t, "properties that OpenVidu received", strings.TrimSuffix(body, "\n"), tt.wantBody)
 		_, target, _ := strings.Cut(tt.request, " ")
@@ -359,7 +359,7 @@ func TestFiles(t *testing.T) {
 		s := startTest(t, fakeRecorded, "STATIC_DIR="+dir)
 		request := strings.Join(strings.Fields(tt.name)[:2], " ")
 		testEqual(t, "response", s.send(t, request, "", cmp.Or(tt.header, "Accept: */*")), tt.want)
-		testEqual(t, "log", s.log.lines(), wantLogLine(request, tt.want[:3], ""))
+		testLogLine(t, s.log, request, tt.want[:3], "")
 	})
 }
 
@@ -367,9 +367,9 @@ func TestFiles(t *testing.T) {
 // session ID.
 func TestPage(t *testing.T) {
 	page := testRead(t, "public/index.html")
-	url := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)
+	fetch := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)
 	calls := regexp.MustCompile(`await post\((.*), (\{.*\})\);`).FindAllStringSubmatch(page, -1)
-	parts := url.FindStringSubmatch(page)
+	parts := fetch.FindStringSubmatch(page)
 	if len(calls) != 2 || parts == nil {
 		t.Fatalf("the page makes %d requests of the form await post(path, {…}) to %q", len(calls), parts)
 	}
@@ -388,7 +388,7 @@ func TestPage(t *testing.T) {
 			wantForwarded(testSessions, `{ "customSessionId":"SessionA" }`)+
 				wantReceived("POST /openvidu/api/sessions/SessionA/connection", "{}", "Cookie: "+testCookie))
 	})
-	pattern := regexp.MustCompile(`pattern="(.*?)"`).FindStringSubmatch(page)[1]
+	pattern := testFind(page, `pattern="(.*?)"`)[0]
 	for _, id := range []string{"SessionA", "a-b_9", "-", "a b", "a/b", "ä", "a\\", "a."} {
 		testEqual(t, "the form accepts "+id, regexp.MustCompile("^(?:"+pattern+")$").MatchString(id), isSessionID(id))
 	}
@@ -618,5 +618,5 @@ func testDisconnect(t *testing.T, newAPI func(*openVidu) http.Handler, request, 
 	c.Close()
 	synctest.Wait()
 	testEqual(t, "requests to OpenVidu that were canceled immediately", len(canceled), 1)
-	testEqual(t, "log", s.log.lines(), wantLogLine(request, wantDisconnected, ""))
+	testLogLine(t, s.log, request, wantDisconnected, "")
 }

@@ -94,11 +94,11 @@ func (e testExchange) run(t *testing.T) {
 	s := startTest(t, e.openvidu)
 	testEqual(t, "response", s.send(t, e.request, e.body), wantText(e.want, e.wantHeader...))
 	testLogLine(t, s.log, e.request, e.want, e.wantCause)
-	wantReceived := ""
+	forwarded := ""
 	if e.openvidu != nil {
-		wantReceived = wantForwarded(e.request, e.body)
+		forwarded = wantForwarded(e.request, e.body)
 	}
-	testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantReceived)
+	testEqual(t, "requests to OpenVidu", s.openvidu.received(), forwarded)
 }
 
 // testRows runs test for each row, in a bubble of its own, and stops after three failures. A row's first field is its
@@ -637,6 +637,9 @@ func (l *testLog) lines() string {
 // linesWithCause returns the log without times. A cause that follows the text of want and matches the pattern cause
 // becomes that pattern, as in wantLogLine.
 func (l *testLog) linesWithCause(want, cause string) string {
+	if cause == "" {
+		return l.lines()
+	}
 	_, text, _ := strings.Cut(want, " ")
 	const some = `(?:[^"\\]|\\.)*` // within quotes
 	line := regexp.MustCompile(`( error="` + regexp.QuoteMeta(text) + ": )" + some + cause + some + `"`)
