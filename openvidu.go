@@ -141,9 +141,9 @@ type sharedCall struct {
 	err  error
 }
 
-// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result and returns
-// it, even a timeout, although this request may have time left. If the client that made that call has left,
-// shareSession starts over.
+// shareSession calls postSession or, if a call with the same properties is in flight, waits for its result. That call
+// has the context of the request that came first. If this context ends, because its client disconnects or its time is
+// up, shareSession starts over for those that wait, each with its own time left.
 //
 // When n people join a session at the same moment, OpenVidu gets about n+1 requests (one session, n connections)
 // instead of 2n. On 2.32, which verifies the secret for every request, the last person waits about half as long.
@@ -157,7 +157,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties []byte, customI
 		case <-ctx.Done():
 			return "", contextError(ctx)
 		}
-		if errors.Is(other.err, errDisconnected) {
+		if errors.Is(other.err, errDisconnected) || errors.Is(other.err, errTimeout) {
 			return ov.shareSession(ctx, properties, customID)
 		}
 		return other.id, other.err

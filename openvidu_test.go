@@ -188,45 +188,45 @@ func TestSharedCallDisconnects(t *testing.T) {
 	})
 }
 
-// If a shared call fails, all who wait for it get the error.
+// If a shared call fails, all who wait for it get the error. But if it times out, only the client that came first gets
+// the timeout: the others have time left.
 func TestSharedCallFails(t *testing.T) {
+	type result struct {
+		want  string
+		after time.Duration // since the client came
+	}
+	const half = maxWait / 2
+	hang, work, fail := fakeHang(""), http.HandlerFunc(fakeRecorded), fakeDelay(maxWait-time.Second, fakeResponse(503, ""))
 	type row struct {
-		name      string
-		openvidu  http.HandlerFunc
-		want      string
-		wantAfter time.Duration // since the first of three clients came; the others come 10 s and 20 s later
+		name     string
+		openvidu []http.HandlerFunc // for the first request, for the second, and for all others
+		want     []result           // of two clients; the second one comes when half of the first one's time is over
 	}
 	testRows(t, []row{
-		{name: "failure", openvidu: fakeDelay(25*time.Second, fakeResponse(503, "")), want: wantFailed,
-			wantAfter: 25 * time.Second},
-		{name: "timeout", openvidu: fakeHang(""), want: wantTimeout, wantAfter: 30 * time.Second},
+		{name: "failure", openvidu: []http.HandlerFunc{fail, work, work},
+			want: []result{{wantFailed, maxWait - time.Second}, {wantFailed, half - time.Second}}},
+		{name: "timeout of the first request", openvidu: []http.HandlerFunc{hang, work, work},
+			want: []result{{wantTimeout, maxWait}, {"200 SessionA", half}}},
+		{name: "timeout of every request", openvidu: []http.HandlerFunc{hang, hang, work},
+			want: []result{{wantTimeout, maxWait}, {wantTimeout, maxWait}}},
 	}, func(t *testing.T, tt row) {
-		s := startTest(t, tt.openvidu)
-		start := time.Now()
+		var requests atomic.Int32
+		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
+			tt.openvidu[min(requests.Add(1), 3)-1](w, r)
+		})
 		var clients sync.WaitGroup
-		for i := range 3 {
+		for i, want := range tt.want {
 			clients.Go(func() {
-				time.Sleep(time.Duration(i) * 10 * time.Second)
-				testEqual(t, "response", s.send(t, testSessions, testSessionA), wantText(tt.want))
-				testEqual(t, "time", time.Since(start), tt.wantAfter)
+				time.Sleep(time.Duration(i) * half)
+				start := time.Now()
+				testEqual(t, "response", s.send(t, testSessions, testSessionA), wantText(want.want))
+				testEqual(t, "time", time.Since(start), want.after)
 			})
 		}
 		clients.Wait()
-		testEqual(t, "requests to OpenVidu", strings.Count(s.openvidu.received(), "POST "), 1)
-		s.send(t, testSessions, testSessionA)
+		s.openvidu.received()
+		testEqual(t, "status after the end", s.send(t, testSessions, testSessionA)[:3], "200")
 		testEqual(t, "requests to OpenVidu after the end", strings.Count(s.openvidu.received(), "POST "), 1)
-	})
-
-	testBubble(t, func(t *testing.T) {
-		s := startTest(t, fakeHang(""))
-		c := s.dial(t)
-		io.WriteString(c, testRequest(testSessions, testSessionA))
-		start := time.Now()
-		time.AfterFunc(20*time.Second, func() { c.Close() })
-		time.Sleep(time.Second)
-		testEqual(t, "response", s.send(t, testSessions, testSessionA), wantText(wantTimeout))
-		testEqual(t, "time until a client that waits and then makes the call gives up", time.Since(start),
-			31*time.Second)
 	})
 
 	testBubble(t, func(t *testing.T) {
