@@ -300,13 +300,30 @@ type response struct {
 
 // send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
 // missing, incomplete or larger than maxResponse.
-func (ov *openVidu) send(ctx context.Context, method, path string, properties []byte) (*response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, ov.apiURL+path, bytes.NewReader(properties))
+//
+// After an error, it closes the idle connections, which may be dead, too: OpenVidu's host may have lost its power, or a
+// firewall has forgotten them. Otherwise, each of them would fail a request of its own. A client that disconnects says
+// nothing about them.
+func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, ov.apiURL+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errInternal, err)
 	}
 	req.SetBasicAuth("OPENVIDUAPP", ov.secret)
 	req.Header.Set("Content-Type", "application/json")
+	resp, err := ov.do(req)
+	if err != nil {
+		if !errors.Is(err, errDisconnected) {
+			ov.client.CloseIdleConnections()
+		}
+		return nil, err
+	}
+	return resp, nil
+}
+
+// do sends a request once, because a repeated one could add an IP camera twice, and reads the response.
+func (ov *openVidu) do(req *http.Request) (*response, error) {
+	ctx := req.Context()
 	resp, err := ov.client.Do(req)
 	if err != nil {
 		return nil, sendError(ctx, err)

@@ -281,30 +281,58 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// OpenVidu gets each POST once, even if it closes the connection without a response and other connections are idle. A
-// second request for an IP camera would add the camera a second time.
-func TestOneExecution(t *testing.T) {
-	testBubble(t, func(t *testing.T) {
-		release := make(chan bool)
+// If OpenVidu's response is missing or incomplete, the idle connections may be dead, too, so they are closed, and only one
+// request fails. It isn't sent again: a second request for an IP camera would add the camera a second time.
+func TestDeadConnections(t *testing.T) {
+	const third = maxWait / 3
+	truncated := "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
+	type row struct {
+		name       string
+		openvidu   http.HandlerFunc // responds to the request that fails
+		disconnect bool             // whether the client of that request disconnects
+		wantClosed bool
+	}
+	testRows(t, []row{
+		{name: "no response", openvidu: fakeDelay(2*third, fakeText("")), wantClosed: true},
+		{name: "truncated response", openvidu: fakeDelay(2*third, fakeText(truncated)), wantClosed: true},
+		{name: "timeout", openvidu: fakeHang(""), wantClosed: true},
+		{name: "timeout within the response", openvidu: fakeHang(truncated), wantClosed: true},
+		{name: "500", openvidu: fakeDelay(2*third, fakeResponse(500, recordedInternal))},
+		{name: "client that disconnects", openvidu: fakeHang(""), disconnect: true},
+		{name: "client that disconnects within the response", openvidu: fakeHang(truncated), disconnect: true},
+	}, func(t *testing.T, tt row) {
 		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/openvidu/api/sessions" {
-				fakeText("")(w, r)
+				tt.openvidu(w, r)
 				return
 			}
-			fakeAfter(release, fakeRecorded)(w, r)
+			fakeDelay(time.Second, fakeRecorded)(w, r)
 		})
-		var clients sync.WaitGroup
-		for range 10 { // 10 connections
-			clients.Go(func() { s.send(t, testConnections, "") })
+		use := func(connections int) {
+			var clients sync.WaitGroup
+			for range connections {
+				clients.Go(func() {
+					testEqual(t, "status of another request", s.send(t, testConnections, "")[:3], "200")
+				})
+			}
+			clients.Wait()
 		}
+		use(10)
+		c := s.dial(t)
+		io.WriteString(c, testRequest(testSessions, ""))
+		time.Sleep(third)
+		use(9) // otherwise, they would be closed because they are idle
+		if tt.disconnect {
+			c.Close()
+		}
+		testReadResponse(c, "POST")
 		synctest.Wait()
-		close(release)
-		clients.Wait()
-		testEqual(t, "connections", s.openvidu.connected.Load(), 10)
-		s.openvidu.received()
-		testEqual(t, "response", s.send(t, testSessions, ""),
-			wantText(wantUnreachable))
-		testEqual(t, "requests to OpenVidu", strings.Count(s.openvidu.received(), "POST "), 1)
+		before := s.openvidu.connected.Load()
+		testEqual(t, "connections before", before, 10)
+		use(1)
+		testEqual(t, "idle connections are closed", s.openvidu.connected.Load() > before, tt.wantClosed)
+		testEqual(t, "times that the POST was sent",
+			strings.Count(s.openvidu.received(), "POST /openvidu/api/sessions\n"), 1)
 	})
 }
 
