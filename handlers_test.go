@@ -69,6 +69,10 @@ func TestAPI(t *testing.T) {
 			want: wantSessionNotFound},
 		{name: "unknown session", request: testConnections, openvidu: fakeResponse(404, ""),
 			want: wantSessionNotFound},
+		// From newWebrtcConnection and generateErrorResponse in SessionRestController.java, 2.20.0 to 2.32.2.
+		{name: "session that is closing", request: testConnections, openvidu: fakeResponse(404,
+			`{"timestamp":1795363586293,"status":404,"error":"Not Found","message":"Session SessionA not found",`+
+				`"path":"/openvidu/api/sessions/SessionA/connection"}`), want: wantSessionNotFound},
 
 		{name: "body of 100 KiB", request: testConnections, body: "{}" + strings.Repeat(" ", 100*1024-2),
 			openvidu: fakeRecorded, want: "200 " + testToken},

@@ -247,8 +247,10 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if err != nil {
 		return "", err
 	}
-	// OpenVidu's own 404 has no body. A 404 with a body means that OPENVIDU_URL has the wrong path.
-	if resp.status == http.StatusNotFound && len(resp.body) == 0 {
+	// If the session isn't open, OpenVidu's 404 has no body. While it is closing, the 404 has this message
+	// (newWebrtcConnection in SessionRestController.java). Any other 404 means that OPENVIDU_URL has the wrong path.
+	closing := `"message":"Session ` + sessionID + ` not found"`
+	if resp.status == http.StatusNotFound && (len(resp.body) == 0 || bytes.Contains(resp.body, []byte(closing))) {
 		return "", errSessionNotFound
 	}
 	if resp.status != http.StatusOK {

@@ -39,6 +39,8 @@ func TestOpenViduFaults(t *testing.T) {
 			want: wantForbidden},
 		{name: "wrong path for a connection", request: testConnections, openvidu: fakeResponse(404, recordedNotFound),
 			want: wantNoAPI, wantCause: "status 404"},
+		{name: "404 about another session", request: testConnections, openvidu: fakeResponse(404,
+			`{"error":"Not Found","message":"Session SessionB not found"}`), want: wantNoAPI, wantCause: "status 404"},
 		{name: "wrong path for a session", request: testSessions, openvidu: fakeResponse(404, recordedNotFound),
 			want: wantNoAPI, wantCause: "status 404"},
 		{name: "empty 404 for a session", request: testSessions, openvidu: fakeResponse(404, ""),
