@@ -320,7 +320,7 @@ func TestStartUpCheck(t *testing.T) {
 		testContains(t, "requests to OpenVidu", s.openvidu.received(), wantReceived("GET /openvidu/api/config", ""))
 		testEqual(t, "log", s.log.linesWithCause(wantUnexpected, "invalid character"),
 			warning(wantFailed, ": status 503")+warning(wantUnexpected, ": invalid character")+
-				warning(wantForbidden, "")+warning(wantCredentials, "")+warning(wantFailed, ": status 503")+
+				warning(wantForbidden, ": status 403")+warning(wantCredentials, ": status 401")+warning(wantFailed, ": status 503")+
 				warning(wantTimeout, "")+warning(wantNoAPI, ": status 301")+
 				"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
 	})
@@ -335,7 +335,7 @@ func TestStartUpCheck(t *testing.T) {
 		{name: "shutdown before the check", openvidu: fakeHang(""), after: 0, wantLog: ""},
 		{name: "shutdown during the check", openvidu: fakeHang(""), after: time.Second, wantLog: ""},
 		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""), after: 4 * time.Second,
-			wantLog: warning(wantCredentials, "")},
+			wantLog: warning(wantCredentials, ": status 401")},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()

@@ -47,8 +47,8 @@ type httpError struct {
 
 func (e httpError) Error() string { return e.text }
 
-// These are the failures of sessions, connections and OpenVidu. A 400 from OpenVidu has OpenVidu's own text instead
-// (see badRequest).
+// These are the failures of sessions, connections and OpenVidu. A 400 from OpenVidu has OpenVidu's reason instead (see
+// statusError).
 var (
 	errNotUTF8         = httpError{http.StatusBadRequest, "request body must be UTF-8"}
 	errNotJSONObject   = httpError{http.StatusBadRequest, "request body must be a JSON object"}
@@ -181,7 +181,7 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 		return customID, nil
 	}
 	if resp.status != http.StatusOK {
-		return "", resp.failure()
+		return "", resp.statusError()
 	}
 	var session struct {
 		ID string `json:"id"`
@@ -254,7 +254,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 		return "", errSessionNotFound
 	}
 	if resp.status != http.StatusOK {
-		return "", resp.failure()
+		return "", resp.statusError()
 	}
 	var connection struct {
 		Token string `json:"token"`
@@ -279,7 +279,7 @@ func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err e
 		return "", "", err
 	}
 	if resp.status != http.StatusOK {
-		return "", "", resp.failure()
+		return "", "", resp.statusError()
 	}
 	var info struct {
 		Version   string `json:"VERSION"`
@@ -375,39 +375,45 @@ func (r *response) decode(v any) error {
 	return nil
 }
 
-// failure returns the error for a status that the caller doesn't handle itself.
-func (r *response) failure() error {
+// statusError returns the error for a status that the caller doesn't handle itself. Its cause is the status and
+// OpenVidu's reason. Clients get the reason only with a 400, which is about what they sent.
+func (r *response) statusError() error {
+	reason := r.reason()
+	e := errUnexpected
 	switch {
-	case r.status == http.StatusBadRequest:
-		return badRequest(r.body)
-	case r.status == http.StatusNotFound, r.status/100 == 3:
-		// OPENVIDU_URL has the wrong path, or redirects, usually to HTTPS.
-		return fmt.Errorf("%w: status %d", errNoAPI, r.status)
+	case r.status == http.StatusBadRequest && reason != "":
+		return httpError{http.StatusBadRequest, reason}
+	case r.status == http.StatusBadRequest, r.status == http.StatusNotFound, r.status == http.StatusNotImplemented,
+		r.status/100 == 3:
+		// OPENVIDU_URL leads to another path, port or web server, or to one that redirects, usually to HTTPS.
+		e = errNoAPI
 	case r.status == http.StatusUnauthorized:
-		return errCredentials
+		e = errCredentials
 	case r.status == http.StatusForbidden:
 		// OpenVidu's nginx responds 403 if ALLOWED_ACCESS_TO_RESTAPI doesn't list this server. OpenVidu 2.32 responds
 		// 403 to a wrong path, and to JSON that it rejects but Go accepts, such as 1,001 levels of nesting or a number
 		// of 1,001 digits.
-		return errForbidden
+		e = errForbidden
 	case r.status >= http.StatusInternalServerError:
-		return fmt.Errorf("%w: status %d", errFailed, r.status)
-	default:
-		return fmt.Errorf("%w: status %d", errUnexpected, r.status)
+		e = errFailed
 	}
+	cause := fmt.Sprint("status ", r.status)
+	if reason != "" {
+		cause += ": " + reason
+	}
+	return fmt.Errorf("%w: %s", e, cause)
 }
 
-// badRequest returns the error for a response with status 400 and the given body. Every 400 of OpenVidu's API has an
-// error field, and most have a message. A 400 of Tomcat, a proxy, or an HTTPS port that received HTTP has neither.
-func badRequest(body []byte) error {
-	var reason struct {
+// reason returns why OpenVidu rejects a request, or "" if the response isn't from OpenVidu's API, whose errors have an
+// error field and usually a message.
+func (r *response) reason() string {
+	var body struct {
 		Message string `json:"message"`
 		Error   string `json:"error"`
 	}
-	if json.Unmarshal(body, &reason) != nil || reason.Error == "" {
-		return fmt.Errorf("%w: status 400", errNoAPI)
+	if json.Unmarshal(r.body, &body) != nil || body.Error == "" {
+		return ""
 	}
-	oneLine := strings.Join(strings.Fields(cmp.Or(reason.Message, reason.Error)), " ")
-	// 300 characters, because OpenVidu may quote a property of 100 KiB.
-	return httpError{http.StatusBadRequest, fmt.Sprintf("%.300s", oneLine)}
+	oneLine := strings.Join(strings.Fields(cmp.Or(body.Message, body.Error)), " ")
+	return fmt.Sprintf("%.300s", oneLine) // characters; OpenVidu may quote a property of 100 KiB
 }
