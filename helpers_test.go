@@ -86,7 +86,7 @@ type testExchange struct {
 	openvidu      http.HandlerFunc // nil if OpenVidu must not receive a request
 	want          string           // status and text of the response
 	wantHeader    []string         // lines of the response's header that not every response has
-	wantCause     string           // pattern for what the log adds to the text
+	wantCause     string           // pattern for all that the log adds to the text
 }
 
 // run compares the whole response, the whole log, and all that OpenVidu received.
@@ -406,8 +406,8 @@ func wantLogLine(request, want, cause string, attrs ...any) string {
 	return log.lines()
 }
 
-// testLogLine compares the whole log with the line of one request. If cause isn't "", it is a pattern, which a part of
-// the cause in the log matches.
+// testLogLine compares the whole log with the line of one request. If cause isn't "", it is a pattern for the whole
+// cause.
 func testLogLine(t *testing.T, log *testLog, request, want, cause string) {
 	t.Helper()
 	testEqual(t, "log", log.linesWithCause(want, cause), wantLogLine(request, want, cause))
@@ -634,16 +634,19 @@ func (l *testLog) lines() string {
 	return regexp.MustCompile(`(?m)^time=\S+ `).ReplaceAllString(l.text(), "")
 }
 
-// linesWithCause returns the log without times. A cause that follows the text of want and matches the pattern cause
-// becomes that pattern, as in wantLogLine.
+// linesWithCause returns the log without times. If a cause follows the text of want and the pattern cause matches all of
+// it, it becomes that pattern, as in wantLogLine.
 func (l *testLog) linesWithCause(want, cause string) string {
 	if cause == "" {
 		return l.lines()
 	}
 	_, text, _ := strings.Cut(want, " ")
-	const some = `(?:[^"\\]|\\.)*` // within quotes
-	line := regexp.MustCompile(`( error="` + regexp.QuoteMeta(text) + ": )" + some + cause + some + `"`)
-	return line.ReplaceAllString(l.lines(), "${1}"+cause+`"`)
+	whole := regexp.MustCompile("^" + regexp.QuoteMeta(text) + ": (?:" + cause + ")$")
+	quoted := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	return quoted.ReplaceAllStringFunc(l.lines(), func(value string) string {
+		unquoted, _ := strconv.Unquote(value)
+		return strconv.Quote(whole.ReplaceAllLiteralString(unquoted, text+": "+cause))
+	})
 }
 
 // checkSecrets fails the test if the log contains a secret.

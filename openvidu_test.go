@@ -23,9 +23,12 @@ import (
 
 // Each fault of OpenVidu has a message that says what to check. The log adds the cause.
 func TestOpenViduFaults(t *testing.T) {
-	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	const (
+		chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		post    = `Post "http://127.0.0.1:4443/openvidu/api/sessions": `
+	)
 	padded := func(size int) http.HandlerFunc {
-		return fakeResponse(200, recordedSession+strings.Repeat(" ", size-len(recordedSession)))
+		return fakeResponse(200, recordedConnection+strings.Repeat(" ", size-len(recordedConnection)))
 	}
 	redirect := func(status int) http.HandlerFunc { return http.RedirectHandler("/", status).ServeHTTP }
 	testRows(t, []testExchange{
@@ -84,31 +87,34 @@ func TestOpenViduFaults(t *testing.T) {
 		{name: "201 for a connection", request: testConnections, openvidu: fakeResponse(201, recordedConnection),
 			want: wantUnexpected, wantCause: "status 201"},
 		{name: "HTML from another server", request: testSessions, openvidu: fakeResponse(200, recordedHTML),
-			want: wantUnexpected, wantCause: "invalid character '<'"},
+			want: wantUnexpected, wantCause: "invalid character '<' looking for beginning of value"},
 		{name: "empty response", request: testConnections, openvidu: fakeResponse(200, ""),
-			want: wantUnexpected, wantCause: "unexpected end"},
-		{name: "number as the session ID", request: testSessions, openvidu: fakeResponse(200, `{"id":5}`),
-			want: wantUnexpected, wantCause: "cannot unmarshal number"},
-		{name: "response without a session ID", request: testSessions, openvidu: fakeResponse(200, recordedConfig),
-			want: wantUnexpected, wantCause: "no session ID"},
-		{name: "response without a token", request: testConnections, openvidu: fakeResponse(200,
-			`{"type":"WEBRTC","token":null}`),
-			want: wantUnexpected, wantCause: "no token"},
+			want: wantUnexpected, wantCause: "unexpected end of JSON input"},
+		{name: "response that ends early", request: testConnections, want: wantUnexpected,
+			openvidu: fakeResponse(200, `{"token":"`+testToken), wantCause: "unexpected end of JSON input"},
+		{name: "number as the token", request: testConnections, want: wantUnexpected,
+			openvidu:  fakeResponse(200, `{"data":"`+testToken+`","token":5}`),
+			wantCause: "json: cannot unmarshal number into Go struct field .token of type string"},
+		{name: "response without a session ID", request: testSessions, want: wantUnexpected,
+			openvidu: fakeResponse(200, `{"token":"`+testToken+`"}`), wantCause: "no session ID"},
+		{name: "response without a token", request: testConnections, want: wantUnexpected, wantCause: "no token",
+			openvidu: fakeResponse(200, `{"type":"WEBRTC","token":null,"data":"`+testToken+`"}`)},
 		{name: "response without anything", request: testConnections, openvidu: fakeResponse(200, "{}"),
 			want: wantUnexpected, wantCause: "no token"},
-		{name: "response of 1 MiB", request: testSessions, openvidu: padded(1 << 20), want: "200 SessionA"},
-		{name: "response of 1 MiB and a byte", request: testSessions, openvidu: padded(1<<20 + 1),
+		{name: "response of 1 MiB", request: testConnections, openvidu: padded(maxResponse), want: "200 " + testToken},
+		{name: "response of 1 MiB and a byte", request: testConnections, openvidu: padded(maxResponse + 1),
 			want: wantUnexpected, wantCause: "larger than 1048576 bytes"},
-		{name: "truncated body", request: testSessions, want: wantFailed, wantCause: "unexpected EOF",
-			openvidu: fakeText("HTTP/1.1 200 OK\r\nContent-Length: 535\r\n\r\n" + recordedSession[:500])},
-		{name: "invalid chunk", request: testConnections, openvidu: fakeText(chunked + "x\r\n" + testToken),
-			want: wantFailed, wantCause: "invalid byte"},
-		{name: "no response", request: testSessions, openvidu: fakeText(""), want: wantUnreachable, wantCause: "EOF"},
+		{name: "truncated body", request: testConnections, want: wantFailed, wantCause: "unexpected EOF",
+			openvidu: fakeText("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + recordedConnection)},
+		{name: "invalid chunk", request: testConnections, want: wantFailed, wantCause: "invalid byte in chunk length",
+			openvidu: fakeText(chunked + "e\r\n{\"token\":\"tok_\r\nx\r\n" + testToken)},
+		{name: "no response", request: testSessions, openvidu: fakeText(""), want: wantUnreachable,
+			wantCause: post + "EOF"},
 		{name: "SSH server", request: testSessions, openvidu: fakeText("SSH-2.0-OpenSSH_9.2\r\n"),
-			want: wantUnreachable, wantCause: "malformed HTTP response"},
+			want: wantUnreachable, wantCause: post + "net/http: .* malformed HTTP response \"SSH-2.0-OpenSSH_9.2\""},
 		{name: "header of 65 KiB", request: testSessions, want: wantUnreachable,
 			openvidu:  fakeText("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 65<<10) + "\r\n\r\n"),
-			wantCause: "response headers exceeded 65536 bytes"},
+			wantCause: post + "net/http: .* server response headers exceeded 65536 bytes; aborted"},
 	}, func(t *testing.T, e testExchange) { e.run(t) })
 }
 
@@ -381,24 +387,28 @@ func TestTLS(t *testing.T) {
 		want       string
 		wantCause  string // pattern
 	}
-	const https = "https://127.0.0.1:4443"
+	const (
+		https = "https://127.0.0.1:4443"
+		post  = `Post "https://127.0.0.1:4443/openvidu/api/sessions": `
+	)
 	testRows(t, []row{
 		{name: "trusted certificate", url: https, openvidu: &tls.Config{}, modify: trust, want: "200 SessionA"},
 		{name: "TLS 1.2", url: https, openvidu: &tls.Config{MaxVersion: tls.VersionTLS12}, modify: trust,
 			want: "200 SessionA"},
 		{name: "TLS 1.1", url: https, openvidu: &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			modify: trust, want: wantUnreachable, wantCause: "tls: .*protocol version"},
+			modify: trust, want: wantUnreachable, wantCause: post + "remote error: tls: protocol version not supported"},
 		{name: "unknown CA", url: https, openvidu: &tls.Config{}, modify: distrust, want: wantCertificate,
-			wantCause: "x509: .*unknown authority"},
+			wantCause: post + "tls: .* x509: certificate signed by unknown authority"},
 		{name: "unknown CA, verification skipped", url: https, openvidu: &tls.Config{}, modify: distrust,
 			skipVerify: "true",
 			want:       "200 SessionA"},
 		{name: "certificate of another host", url: "https://localhost:4443", openvidu: &tls.Config{}, modify: trust,
-			want: wantCertificate, wantCause: "x509: .*valid for .* not localhost"},
+			want: wantCertificate, wantCause: `Post "https://localhost:4443/.*": tls: .* x509: certificate is valid for ` +
+				"example.com, .*, not localhost"},
 		{name: "HTTP sent to an HTTPS port", url: "http://127.0.0.1:4443", openvidu: &tls.Config{}, want: wantNoAPI,
 			wantCause: "status 400"},
 		{name: "HTTPS sent to an HTTP port", url: https, want: wantNoAPI,
-			wantCause: "server gave HTTP response to HTTPS client"},
+			wantCause: post + "http: server gave HTTP response to HTTPS client"},
 	}, func(t *testing.T, tt row) {
 		f := newFake(fakeRecorded)
 		f.TLS, f.EnableHTTP2 = tt.openvidu, true // a proxy may offer HTTP/2, which maxRequests wouldn't limit
