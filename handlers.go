@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -214,12 +215,12 @@ func newFileHandler(dir string) http.Handler {
 // serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a
 // directory redirects to its path with a slash. If serveFile returns an error, it hasn't responded.
 func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
-	path := r.URL.Path
-	if strings.HasSuffix(path, "/") {
-		path += "index.html"
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if name == "" || strings.HasSuffix(name, "/") {
+		name += "index.html"
 	}
 	// The directory is opened for every request because a build may replace it.
-	file, err := os.OpenInRoot(dir, strings.TrimPrefix(path, "/"))
+	file, err := os.OpenInRoot(dir, name)
 	if err != nil {
 		return err
 	}
@@ -229,16 +230,16 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		// The path can't start with //, which would name another host: ServeMux redirects //x, and OpenInRoot has
-		// rejected /%2Fx, whose path is also //x, because /x is absolute.
-		withSlash := url.URL{Path: path + "/", RawQuery: r.URL.RawQuery}
-		http.Redirect(w, r, withSlash.String(), http.StatusMovedPermanently)
+		// Unlike http.Redirect's, this Location is relative, so it works behind a proxy that strips a prefix, too.
+		withSlash := url.URL{Path: path.Base(name) + "/", RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", withSlash.String())
+		w.WriteHeader(http.StatusMovedPermanently)
 		return nil
 	}
 	// Last-Modified alone misses a rollback to an older file, and a change within a second.
 	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
 	// WriteTimeout is too short for a large file on a slow network.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
-	http.ServeContent(w, r, path, info.ModTime(), file)
+	http.ServeContent(w, r, name, info.ModTime(), file)
 	return nil
 }
