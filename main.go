@@ -237,11 +237,8 @@ func (cfg *config) parseURL(value string) error {
 	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return errors.New("must not include @ (credentials), a query or a fragment")
 	}
-	if u.Port() != "" {
-		port, err := strconv.ParseUint(u.Port(), 10, 16)
-		if err != nil || port == 0 {
-			return errors.New("the port must be from 1 to 65535")
-		}
+	if u.Port() != "" && !isPort(u.Port()) {
+		return errors.New("the port must be from 1 to 65535")
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
 		return errors.New("must not include /openvidu/api")
@@ -287,10 +284,23 @@ func (cfg *config) parseOrigins(value string) error {
 // 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443" {
+	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) {
 		return false
 	}
-	return text == u.Scheme+"://"+strings.ToLower(u.Host)
+	if u.Scheme != "http" && u.Scheme != "https" { // such as capacitor://localhost or file://
+		return true
+	}
+	if u.Port() == "" {
+		return u.Host != "" && !strings.HasSuffix(u.Host, ":")
+	}
+	isDefault := u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443"
+	return u.Hostname() != "" && isPort(u.Port()) && !isDefault
+}
+
+// isPort reports whether text is the number of a port in its usual form, from 1 to 65535.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0 && text[0] != '0'
 }
 
 func (cfg *config) parseStaticDir(value string) error {

@@ -117,7 +117,8 @@ func TestInvalidSettings(t *testing.T) {
 	}
 	for _, origin := range []string{"null", "example.com", "localhost:8080", "https://A", "HTTPS://a", "https://a/b",
 		"https://a?b", "https://a#b", "https://b@a", "http://a:80", "https://a:443", "https://a https://b",
-		"https://a;https://b", "https://[::1"} {
+		"https://a;https://b", "https://[::1", "https://", "https://localhost:", "http://:8080", "http://a:0",
+		"http://a:0080", "http://a:99999"} {
 		_, err := loadConfig(testEnv("CORS_ALLOWED_ORIGINS="+origin), testDir("", ""))
 		testEqual(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err),
 			fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
