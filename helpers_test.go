@@ -65,14 +65,13 @@ const (
 	wantInternal        = "500 internal server error: see this server's log"
 	wantCredentials     = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 	wantForbidden       = "502 OpenVidu denied access: " +
-		"check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI"
+		"check OPENVIDU_URL, and OpenVidu's log and ALLOWED_ACCESS_TO_RESTAPI"
 	wantNoAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	wantUnreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	wantCertificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA or, " +
-		"in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"
-	wantFailed     = "502 OpenVidu failed: check that it is running and see its log"
-	wantUnexpected = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
-	wantTimeout    = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
+	wantCertificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA"
+	wantFailed      = "502 OpenVidu failed: check that it is running and see its log"
+	wantUnexpected  = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
+	wantTimeout     = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
 
 	// These come from net/http. The log has a cause only if the request was for a file.
 	wantPageNotFound = "404 404 page not found"

@@ -64,13 +64,13 @@ var (
 
 	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
 	errForbidden   = httpError{http.StatusBadGateway,
-		"OpenVidu denied access: check OPENVIDU_URL, OpenVidu's log and its ALLOWED_ACCESS_TO_RESTAPI"}
+		"OpenVidu denied access: check OPENVIDU_URL, and OpenVidu's log and ALLOWED_ACCESS_TO_RESTAPI"}
 	errNoAPI = httpError{http.StatusBadGateway,
 		"no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
 	errUnreachable = httpError{http.StatusBadGateway,
 		"cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"}
-	errCertificate = httpError{http.StatusBadGateway, "cannot verify OpenVidu's certificate: " +
-		"check the certificate and its CA or, in development only, set OPENVIDU_TLS_SKIP_VERIFY=true"}
+	errCertificate = httpError{http.StatusBadGateway,
+		"cannot verify OpenVidu's certificate: check the certificate and its CA"}
 	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
 	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
 	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
