@@ -68,13 +68,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 		return fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", cfg.port, err)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	logger.Info("listening",
-		"address", listener.Addr(),
-		"OPENVIDU_URL", cfg.openviduURL,
-		"OPENVIDU_SECRET", "("+cfg.secretSource+")",
-		"OPENVIDU_TLS_SKIP_VERIFY", cfg.tlsSkipVerify,
-		"CORS_ALLOWED_ORIGINS", strings.Join(cfg.origins, ","),
-		"STATIC_DIR", cfg.staticDir)
+	logger.Info("listening", append([]any{"address", listener.Addr()}, cfg.logged...)...)
 	if len(cfg.unknown) > 0 {
 		logger.Warn(".env contains names that aren't settings", "names", strings.Join(cfg.unknown, ","))
 	}
@@ -154,10 +148,10 @@ type config struct {
 	port          string
 	openviduURL   *url.URL // without user information, query, fragment or /openvidu/api
 	secret        string
-	secretSource  string // "default", "from .env" or "from the environment"
 	tlsSkipVerify bool
 	origins       []string // allowed ones, or only "*" for any
 	staticDir     string   // "" for none
+	logged        []any    // names and values of the settings; instead of a secret, its source
 	unknown       []string // names in .env that aren't settings, sorted
 }
 
@@ -166,15 +160,20 @@ type config struct {
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
+	secret                    bool // the value isn't logged
 }{
-	{"SERVER_PORT", "5000", "port to listen on; 0 picks a free port", (*config).parsePort},
-	{"OPENVIDU_URL", "http://localhost:4443/", "OpenVidu's base URL, without /openvidu/api", (*config).parseURL},
-	{"OPENVIDU_SECRET", "MY_SECRET", "OpenVidu's secret", (*config).parseSecret},
-	{"OPENVIDU_TLS_SKIP_VERIFY", "false", "true skips certificate verification; for development only",
-		(*config).parseSkipVerify},
-	{"CORS_ALLOWED_ORIGINS", "*", "allowed origins, comma-separated, such as https://example.com, or * for any",
-		(*config).parseOrigins},
-	{"STATIC_DIR", "", "directory with a frontend's files, served at /", (*config).parseStaticDir},
+	{name: "SERVER_PORT", defaultValue: "5000", usage: "port to listen on; 0 picks a free port",
+		parse: (*config).parsePort},
+	{name: "OPENVIDU_URL", defaultValue: "http://localhost:4443/", usage: "OpenVidu's base URL, without /openvidu/api",
+		parse: (*config).parseURL},
+	{name: "OPENVIDU_SECRET", defaultValue: "MY_SECRET", usage: "OpenVidu's secret",
+		parse: (*config).parseSecret, secret: true},
+	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
+		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
+	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
+		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
+		parse: (*config).parseOrigins},
+	{name: "STATIC_DIR", usage: "directory with a frontend's files, served at /", parse: (*config).parseStaticDir},
 }
 
 // loadConfig takes each setting from getenv, else from the file .env in dir, else its default; empty values count as
@@ -208,9 +207,10 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if err := s.parse(cfg, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s (%s): %w", s.name, source, err))
 		}
-		if s.name == "OPENVIDU_SECRET" {
-			cfg.secretSource = source // logged instead of the secret
+		if s.secret {
+			value = "(" + source + ")"
 		}
+		cfg.logged = append(cfg.logged, s.name, value)
 		delete(dotenv, s.name) // what remains isn't a setting
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
