@@ -17,7 +17,7 @@ func authorize(api http.Handler) http.Handler {
 		session, ok := logins[r.Header.Get("Authorization")] // replace this with your own check
 		if !ok {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, r, httpError{http.StatusUnauthorized, "log in first"})
+			respondError(w, r, httpError{http.StatusUnauthorized, "log in first"})
 			return
 		}
 		if session != "*" {
@@ -27,7 +27,7 @@ func authorize(api http.Handler) http.Handler {
 				properties = `{"customSessionId":"` + session + `"}` // A-Z, a-z, 0-9, _ and - need no escapes in JSON
 			case "POST /api/sessions/" + session + "/connections":
 			default:
-				fail(w, r, httpError{http.StatusForbidden, "viewers can join only " + session})
+				respondError(w, r, httpError{http.StatusForbidden, "viewers can join only " + session})
 				return
 			}
 			io.Copy(io.Discard, r.Body) // so that net/http notices if the viewer disconnects

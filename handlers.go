@@ -38,9 +38,8 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		mux.Handle("/", newFileHandler(staticDir))
 		handler = mux
 	}
-	// If a server closes a connection with a part of the body unread, TCP may reset it before the response arrives
-	// (RFC 9112, section 9.6). net/http prevents that after an oversized body, but only if MaxBytesHandler gets
-	// net/http's own ResponseWriter, so MaxBytesHandler is outermost. discardBody prevents it after other bodies.
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks
+	// that to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
 }
 
@@ -64,12 +63,12 @@ func newCreateHandler(create func(r *http.Request, properties []byte) (string, e
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		properties, err := readBody(r)
 		if err != nil {
-			fail(w, r, err)
+			respondError(w, r, err)
 			return
 		}
 		text, err := create(r, properties)
 		if err != nil {
-			fail(w, r, err)
+			respondError(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -96,8 +95,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// fail responds with the httpError that err wraps and adds err to the request's log line.
-func fail(w http.ResponseWriter, r *http.Request, err error) {
+// respondError responds with the httpError that err wraps and adds err to the request's log line.
+func respondError(w http.ResponseWriter, r *http.Request, err error) {
 	addLogAttr(r, "error", err.Error())
 	e, ok := errors.AsType[httpError](err)
 	if !ok { // a bug
@@ -150,8 +149,10 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains what next didn't read of the request body, as after a 404. net/http itself doesn't if the request
-// says Connection: close, which nginx before 1.29.7 sends by default.
+// discardBody drains what next doesn't read of the request body, as after a 404. Otherwise, net/http closes the
+// connection if the request says Connection: close, which nginx before 1.29.7 sends by default, and TCP may reset it
+// before the response arrives (RFC 9112, section 9.6). nginx then takes this server for down, for everybody and 10 s,
+// so whoever keeps posting 90 KB to a wrong path would lock the others out.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)

@@ -139,7 +139,9 @@ func TestRoutes(t *testing.T) {
 func TestBugs(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fail(w, r, errors.New("a bug")) })
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				respondError(w, r, errors.New("a bug"))
+			})
 		})
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantInternal))
 		testLogLine(t, s.log, testSessions, "500 a bug", "")

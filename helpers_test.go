@@ -375,8 +375,7 @@ func wantText(want string, header ...string) string {
 		text += "\n" // http.Error adds it
 	}
 	return wantResponse(status, text, append(header, "Access-Control-Allow-Origin: *",
-		"Content-Type: text/plain; charset=utf-8",
-		"X-Content-Type-Options: nosniff")...)
+		"Content-Type: text/plain; charset=utf-8", "X-Content-Type-Options: nosniff")...)
 }
 
 // wantLogLine returns the line that the log has for a request. want is the status and the text of the response, cause
@@ -633,8 +632,8 @@ func (l *testLog) lines() string {
 	return regexp.MustCompile(`(?m)^time=\S+ `).ReplaceAllString(l.text(), "")
 }
 
-// linesWithCause returns the log without times. If a cause follows the text of want and the pattern cause matches all of
-// it, it becomes that pattern, as in wantLogLine.
+// linesWithCause returns the log without times. A cause that follows the text of want becomes the pattern cause, as in
+// wantLogLine, if it matches as a whole.
 func (l *testLog) linesWithCause(want, cause string) string {
 	if cause == "" {
 		return l.lines()

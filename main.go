@@ -110,7 +110,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
 // It returns an error if the listener fails, or if the requests in flight take longer than the server's WriteTimeout.
-// Only a download can take that long, because serveFile extends its deadline.
+// Only a download can: a request to the API takes ReadTimeout and maxWait at most, which is less.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
@@ -123,7 +123,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Serve doesn't wait for the requests in flight, but Shutdown does.
+	// Shutdown has been called, maybe before Serve. Serve doesn't wait for the requests in flight, but Shutdown does.
 	if err := <-result; err != nil {
 		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
 	}
@@ -132,7 +132,7 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	const readTimeout = 10 * time.Second // for receiving the whole request
+	const readTimeout = 10 * time.Second // for receiving the whole request, but not for responding to it
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -328,7 +328,7 @@ func TestStartUpCheck(t *testing.T) {
 	}
 	responses := []http.HandlerFunc{fakeResponse(503, ""), fakeResponse(500, recordedHTML), fakeResponse(200, "<"),
 		fakeResponse(200, "{}"), fakeResponse(201, recordedConfig), fakeResponse(403, ""), fakeResponse(401, ""),
-		fakeResponse(503, ""), fakeHang(""), http.RedirectHandler("/", 301).ServeHTTP,
+		fakeResponse(503, ""), fakeHang(""), http.RedirectHandler("/", http.StatusMovedPermanently).ServeHTTP,
 		fakeDelay(29*time.Second, fakeRecorded)}
 	testBubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -344,9 +344,10 @@ func TestStartUpCheck(t *testing.T) {
 		testEqual(t, "time of the last response", time.Since(start), 109*time.Second)
 		testContains(t, "requests to OpenVidu", s.openvidu.received(), wantReceived("GET /openvidu/api/config", ""))
 		testEqual(t, "log", s.log.lines(),
-			warning(wantFailed, ": status 503")+warning(wantUnexpected, ": invalid character '<' looking for beginning of value")+
-				warning(wantForbidden, ": status 403")+warning(wantCredentials, ": status 401")+warning(wantFailed, ": status 503")+
-				warning(wantTimeout, "")+warning(wantNoAPI, ": status 301")+
+			warning(wantFailed, ": status 503")+
+				warning(wantUnexpected, ": invalid character '<' looking for beginning of value")+
+				warning(wantForbidden, ": status 403")+warning(wantCredentials, ": status 401")+
+				warning(wantFailed, ": status 503")+warning(wantTimeout, "")+warning(wantNoAPI, ": status 301")+
 				"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
 	})
 

@@ -22,18 +22,18 @@ import (
 
 const (
 	// maxWait limits how long a client waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
-	// still closing (closingLock in SessionManager.java, v2.31.0). The rest is for waiting for a turn (see
+	// still closing (initializeSession in SessionRestController.java, v2.31.0). The rest is for waiting for a turn (see
 	// maxRequests).
 	maxWait = 30 * time.Second
 
-	// maxRequests limits concurrent requests to OpenVidu. The others wait for their turn, first come, first served. 32
-	// are enough to keep OpenVidu busy. With more, each takes longer, and the number of tokens per second stays the
-	// same.
+	// maxRequests limits the connections to OpenVidu, and so the requests in flight. The others wait for their turn,
+	// first come, first served. 32 are enough to keep OpenVidu busy. With more, each takes longer, and the number of
+	// tokens per second stays the same.
 	maxRequests = 32
 
 	maxResponse = 1 << 20 // bytes of a response's body
 
-	// maxSessionID limits the characters of a session ID. It is far below the 8 KiB that Tomcat allows for path and
+	// maxSessionID limits the length of a session ID. It is far below the 8 KiB that Tomcat allows for path and
 	// headers (maxHttpHeaderSize). errCustomSessionID states the number, too.
 	maxSessionID = 1000
 )
@@ -94,7 +94,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		secret: secret,
 		client: &http.Client{
 			// Up to OpenVidu 2.31, the cookie OVJSESSIONID spares OpenVidu the verification of the secret, which takes
-			// about 70 ms because Spring Security uses bcrypt (SecurityConfig.java). 2.32 verifies it every time.
+			// about 70 ms because Spring Security keeps it as a bcrypt hash from the first login on (upgradeEncoding
+			// in DaoAuthenticationProvider.java). 2.32 verifies it every time.
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
