@@ -18,6 +18,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/signal"
@@ -63,9 +64,9 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", ":"+cfg.port)
+	listener, err := listen(cfg.address, cfg.port)
 	if err != nil {
-		return fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", cfg.port, err)
+		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	logger.Info("listening", append([]any{"address", listener.Addr()}, cfg.logged...)...)
@@ -78,6 +79,18 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
 	go waitForOpenVidu(ctx, ov, logger)
 	return serve(ctx, cfg, newAPI(ov), listener, logger)
+}
+
+// listen opens the port at the given IP address, or on all interfaces if it is "".
+func listen(address, port string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(address, port))
+	if err != nil && address == "" {
+		return nil, fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", port, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("SERVER_ADDRESS or SERVER_PORT: cannot listen on %s, port %s: %w", address, port, err)
+	}
+	return listener, nil
 }
 
 // waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. It logs why
@@ -145,6 +158,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 }
 
 type config struct {
+	address       string // "" for all interfaces
 	port          string
 	openviduURL   *url.URL // without user information, query, fragment or /openvidu/api
 	secret        string
@@ -162,6 +176,9 @@ var settings = []struct {
 	parse                     func(cfg *config, value string) error
 	secret                    bool // the value isn't logged
 }{
+	{name: "SERVER_ADDRESS",
+		usage: "IP address of this host to listen on, such as 127.0.0.1, or none for all interfaces",
+		parse: (*config).parseAddress},
 	{name: "SERVER_PORT", defaultValue: "5000", usage: "port to listen on; 0 picks a free port",
 		parse: (*config).parsePort},
 	{name: "OPENVIDU_URL", defaultValue: "http://localhost:4443/", usage: "OpenVidu's base URL, without /openvidu/api",
@@ -218,6 +235,17 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+func (cfg *config) parseAddress(value string) error {
+	if value == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(value); err != nil {
+		return errors.New("must be an IP address, such as 127.0.0.1")
+	}
+	cfg.address = value
+	return nil
 }
 
 func (cfg *config) parsePort(value string) error {

@@ -42,6 +42,8 @@ func TestSettings(t *testing.T) {
 		{name: "environment", env: "OPENVIDU_SECRET=env", want: "secret: env\n"},
 		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file",
 			want: "secret: env\n"},
+		{name: "IPv4 address", env: "SERVER_ADDRESS=127.0.0.1", want: "address: 127.0.0.1\n"},
+		{name: "IPv6 address", env: "SERVER_ADDRESS=::1", want: "address: ::1\n"},
 		{name: "white space around a value", env: "SERVER_PORT= 80\t", want: "port: 80\n"},
 		{name: "quotes and # in the environment", env: `OPENVIDU_SECRET="a" # b`,
 			want: "secret: \"a\" # b\n"},
@@ -118,6 +120,8 @@ func TestInvalidSettings(t *testing.T) {
 		values  []string
 		want    string
 	}{
+		{"SERVER_ADDRESS", []string{"localhost", "127.0.0.1:5000", "[::1]", "127.0.0", "0.0.0.0/0", "*"},
+			"must be an IP address, such as 127.0.0.1"},
 		{"SERVER_PORT", []string{"65536", "http", "-1", "+1", "80:80", "0x1388", "1_0"},
 			"must be a number from 0 to 65535"},
 		{"OPENVIDU_URL", []string{"localhost:4443", "http://:4443/", "//a", "ftp://a", "http://a:hidden@ b"}, noURL},
@@ -518,7 +522,7 @@ func TestProgram(t *testing.T) {
 	s.stop()
 	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
 	testEqual(t, "log", regexp.MustCompile(` duration=\S+`).ReplaceAllString(s.log.lines(), " duration=0s"), ""+
-		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" SERVER_PORT=0 OPENVIDU_URL="+f.URL+
+		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" SERVER_ADDRESS=\"\" SERVER_PORT=0 OPENVIDU_URL="+f.URL+
 		"/path OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true "+
 		"CORS_ALLOWED_ORIGINS=\"https://a, https://b\" STATIC_DIR=.\n"+
 		"level=WARN msg=\".env contains names that aren't settings\" names=A,B\n"+
@@ -529,6 +533,25 @@ func TestProgram(t *testing.T) {
 	testEqual(t, "requests to OpenVidu, the second with the cookie of the first", f.received(),
 		wantReceived("GET /path/openvidu/api/config", "")+
 			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
+}
+
+// With SERVER_ADDRESS, the program listens at that address only.
+func TestProgramAddress(t *testing.T) {
+	t.Parallel()
+	f := newFake(fakeRecorded)
+	f.start(t, nil)
+	s := startProgram(t, testDir("", ""), "SERVER_ADDRESS=127.0.0.1", "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	testEqual(t, "status at 127.0.0.1", s.send(t, testSessions, "")[:3], "200")
+	_, port, _ := net.SplitHostPort(s.address)
+	for _, other := range []string{"127.0.0.2", "::1"} {
+		listener, err := net.Listen("tcp", net.JoinHostPort(other, port))
+		if err != nil && strings.Contains(err.Error(), "in use") {
+			t.Errorf("the port is open at %s, too: %v", other, err)
+		}
+		if err == nil {
+			listener.Close()
+		}
+	}
 }
 
 // Certificates are verified unless the setting says otherwise.
@@ -594,6 +617,9 @@ func TestExit(t *testing.T) {
 		{"5000", "", 2, "^unexpected argument \"5000\": see -h\n$"},
 		{"--", "SERVER_PORT=x", 1, `^SERVER_PORT \(from .env\): must be a number from 0 to 65535` + "\n$"},
 		{"--", "SERVER_PORT=" + used, 1, "^SERVER_PORT: cannot listen on port " + used + ": .*\n$"},
+		// No host has this address (RFC 5737), and binding sends nothing.
+		{"--", "SERVER_ADDRESS=192.0.2.1", 1,
+			"^SERVER_ADDRESS or SERVER_PORT: cannot listen on 192.0.2.1, port 5000: .*\n$"},
 	} {
 		cmd, log := testCommand(t)
 		if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(tt.dotenv), 0o600); err != nil {
