@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,11 @@ const (
 	fileTimeout = 10 * time.Minute // for sending a file
 )
 
-// These are the failures of reading a request's body. openvidu.go has their type and the other failures.
+// These are the failures of the password and of reading a request's body. openvidu.go has their type and the other
+// failures.
 var (
+	errPassword = httpError{http.StatusUnauthorized,
+		"missing or wrong password: send the header Authorization: Bearer PASSWORD, with the value of API_PASSWORD"}
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errSlowBody       = httpError{http.StatusRequestTimeout, "timed out reading request body"}
 	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
@@ -31,20 +35,19 @@ var (
 // CORS, the limit of bodies, and a log line for every request. Pages from the given origins may read the responses; "*"
 // means any origin.
 func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
-	handler := api
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
 	if staticDir != "" {
-		mux := http.NewServeMux()
-		mux.Handle("/api/", api)
 		mux.Handle("/", newFileHandler(staticDir))
-		handler = mux
 	}
 	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks
 	// that to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
-	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, handler))), maxBody)
+	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
-// newAPI returns the handler for the frontend's API, which creates sessions and connections with ov.
-func newAPI(ov *openVidu) http.Handler {
+// newAPI returns the handler for the frontend's API, which creates sessions and connections with ov. Unless password is
+// "", every request needs it.
+func newAPI(ov *openVidu, password string) http.Handler {
 	mux := http.NewServeMux()
 	createSession := func(r *http.Request, properties []byte) (string, error) {
 		return ov.createSession(r.Context(), properties)
@@ -54,7 +57,24 @@ func newAPI(ov *openVidu) http.Handler {
 	}
 	mux.Handle("POST /api/sessions", newCreateHandler(createSession))
 	mux.Handle("POST /api/sessions/{sessionId}/connections", newCreateHandler(createConnection))
-	return mux
+	if password == "" {
+		return mux
+	}
+	return requirePassword(password, mux)
+}
+
+// requirePassword responds 401 to requests without the header Authorization: Bearer PASSWORD (RFC 6750, section 2.1).
+func requirePassword(password string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		isPassword := subtle.ConstantTimeCompare([]byte(credentials), []byte(password)) == 1
+		if !strings.EqualFold(scheme, "Bearer") || !isPassword {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			respondError(w, r, errPassword)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // newCreateHandler returns a handler that calls create with the properties in the request body and responds with the

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// The first tests are about the API: what OpenVidu receives, and what a frontend gets. Tests of CORS, the
-// authentication in authorize_test.go, files, unusual requests and clients that disconnect follow.
+// The first tests are about the API: what OpenVidu receives, and what a frontend gets. Tests of CORS, the password,
+// files, unusual requests and clients that disconnect follow.
 
 func TestAPI(t *testing.T) {
 	const unusual = " {\"a\":1e999,\t\"ключ\" :\"\\u00e9\",\"a\":12345678901234567890}\r\n"
@@ -138,18 +138,16 @@ func TestRoutes(t *testing.T) {
 // An unexpected failure is an internal server error, and a panic closes the connection. The log has the cause.
 func TestBugs(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
-		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				respondError(w, r, errors.New("a bug"))
-			})
-		})
+		s := startTestWith(t, newFake(nil), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			respondError(w, r, errors.New("a bug"))
+		}))
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantInternal))
 		testLogLine(t, s.log, testSessions, "500 a bug", "")
 	})
 	testBubble(t, func(t *testing.T) {
-		s := startTestWith(t, newFake(nil), func(*openVidu) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic("a bug") })
-		})
+		s := startTestWith(t, newFake(nil), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			panic("a bug")
+		}))
 		testEqual(t, "response to a panic", s.send(t, testSessions, ""), "unexpected EOF")
 		testMatch(t, "log", s.log.lines(), `^level=WARN msg="http: panic serving .*: a bug\\n.*"\n$`)
 	})
@@ -243,67 +241,50 @@ func TestCORS(t *testing.T) {
 	})
 }
 
-// The authentication in authorize_test.go works as the README says. If you change the logins, change presenter, viewer
-// and room.
-func TestAuthorize(t *testing.T) {
-	const (
-		presenter  = "Bearer presenter"
-		viewer     = "Bearer viewer"
-		room       = "SessionA" // the viewer's
-		join       = "POST /api/sessions/" + room + "/connections"
-		joinOther  = "POST /api/sessions/other/connections"
-		moderator  = `{"role":"MODERATOR","type":"IPCAM","rtspUri":"rtsp://camera","customSessionId":"other"}`
-		subscriber = `{"role":"SUBSCRIBER"}`
-		rejected   = "401 log in first"
-		forbidden  = "403 viewers can join only " + room
-	)
-	type row struct{ name, login, request, want, wantBody string } // wantBody is what OpenVidu receives
+// With API_PASSWORD, every request for a path under /api/ needs the password. Preflights and other paths don't.
+func TestPassword(t *testing.T) {
+	type row struct{ name, request, authorization, want string }
 	rows := []row{
-		{request: join, want: rejected},
-		{login: "Bearer x", request: join, want: rejected},
-		{login: "Bearer x", request: testSessions, want: rejected},
-		{login: presenter, request: joinOther, want: "200 " + testToken, wantBody: moderator},
-		{login: viewer, request: testSessions, want: "200 SessionA", wantBody: `{"customSessionId":"` + room + `"}`},
-		{login: viewer, request: join, want: "200 " + testToken, wantBody: subscriber},
-		{login: viewer, request: strings.Replace(join, "connections", "%63onnections", 1), want: "200 " + testToken,
-			wantBody: subscriber},
+		{name: "right password", request: testSessions, authorization: "Bearer " + testPassword, want: "200 SessionA"},
+		{name: "right password for a connection", request: testConnections, authorization: "BEARER " + testPassword,
+			want: "200 " + testToken},
+		{name: "right password for an unknown path", request: "POST /api/", authorization: "bearer " + testPassword,
+			want: wantPageNotFound},
+		{name: "path of files", request: "POST /apis", want: wantPageNotFound},
+		{name: "right password in a wrong scheme", request: testSessions, authorization: "Basic " + testPassword,
+			want: wantPassword},
+		{name: "right password without a scheme", request: testSessions, authorization: testPassword,
+			want: wantPassword},
+		{name: "no password in the scheme", request: testSessions, authorization: "Bearer", want: wantPassword},
 	}
-	for _, request := range []string{
-		joinOther,
-		join + "/",
-		strings.Replace(join, "POST", "PUT", 1),
-		strings.Replace(join, "POST", "OPTIONS", 1),
-		"GET /api/sessions",
-		"POST //api/sessions",
-		"POST /api/sessions/%2e%2e/" + room + "/connections",
-		"POST /api/sessions/other%2F" + room + "/connections",
-		"POST /api/sessions/other%2F..%2F" + room + "/connections",
-		"POST /api/sessions/other/connections/api/sessions/" + room + "/connections",
-	} {
-		rows = append(rows, row{login: viewer, request: request, want: forbidden})
+	for _, request := range []string{testSessions, testConnections, "GET /api/sessions", "OPTIONS /api/sessions",
+		"POST /api/", "DELETE /api/nowhere", "POST /api/sessions%2F"} {
+		rows = append(rows, row{name: "no password: " + request, request: request, want: wantPassword})
 	}
-	for i := range rows {
-		rows[i].name = cmp.Or(rows[i].login, "no login") + ": " + rows[i].request
+	for _, password := range []string{"", testPassword[1:], testPassword[:len(testPassword)-1], testPassword + "=",
+		strings.ToUpper(testPassword), testPassword + " " + testPassword, testSecret} {
+		rows = append(rows, row{name: "wrong password: " + password, request: testSessions,
+			authorization: "Bearer " + password, want: wantPassword})
 	}
-	newAPI := func(ov *openVidu) http.Handler { return authorize(newAPI(ov)) }
 	testRows(t, rows, func(t *testing.T, tt row) {
-		s := startTestWith(t, newFake(fakeRecorded), newAPI)
-		var header []string
-		if tt.want == rejected {
-			header = []string{"Www-Authenticate: Bearer"}
+		s := startTest(t, fakeRecorded, "API_PASSWORD="+testPassword)
+		var header, wantHeader []string
+		if tt.authorization != "" {
+			header = []string{"Authorization: " + tt.authorization}
 		}
-		testEqual(t, "response", s.send(t, tt.request, moderator, "Authorization: "+tt.login),
-			wantText(tt.want, header...))
+		wantReceived := ""
+		switch tt.want[:3] {
+		case "401":
+			wantHeader = []string{"Www-Authenticate: Bearer"}
+		case "200":
+			wantReceived = wantForwarded(tt.request, "")
+		}
+		testEqual(t, "response", s.send(t, tt.request, "", header...), wantText(tt.want, wantHeader...))
 		testLogLine(t, s.log, tt.request, tt.want, "")
-		_, body, _ := strings.Cut(s.openvidu.received(), "\n\n")
-		testEqual(t, "properties that OpenVidu received", strings.TrimSuffix(body, "\n"), tt.wantBody)
+		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantReceived)
 		_, target, _ := strings.Cut(tt.request, " ")
-		preflight := s.send(t, "OPTIONS "+target, "", "Authorization: ", "Access-Control-Request-Method: POST")
-		testEqual(t, "status of a preflight, which has no login", preflight[:3], "204")
-	})
-
-	testBubble(t, func(t *testing.T) {
-		testDisconnect(t, newAPI, join, moderator, "Authorization: "+viewer)
+		preflight := s.send(t, "OPTIONS "+target, "", "Access-Control-Request-Method: POST")
+		testEqual(t, "status of a preflight", preflight[:3], "204")
 	})
 }
 
@@ -600,28 +581,24 @@ func TestUnreadBodies(t *testing.T) {
 	})
 }
 
+// When a client disconnects, the request to OpenVidu is canceled immediately, and the log shows a 499 at level INFO.
 func TestClientDisconnects(t *testing.T) {
 	type row struct{ name, request, body string }
 	testRows(t, []row{
 		{name: "session that others can share", request: testSessions, body: testSessionA},
 		{name: "connection", request: testConnections},
-	}, func(t *testing.T, tt row) { testDisconnect(t, newAPI, tt.request, tt.body) })
-}
-
-// testDisconnect fails the test unless, when a client disconnects, the request to OpenVidu is canceled immediately, and
-// the log shows a 499 at level INFO.
-func testDisconnect(t *testing.T, newAPI func(*openVidu) http.Handler, request, body string, header ...string) {
-	t.Helper()
-	canceled := make(chan bool, 1)
-	s := startTestWith(t, newFake(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-		canceled <- true
-	}), newAPI)
-	c := s.dial(t)
-	io.WriteString(c, testRequest(request, body, header...))
-	synctest.Wait()
-	c.Close()
-	synctest.Wait()
-	testEqual(t, "requests to OpenVidu that were canceled immediately", len(canceled), 1)
-	testLogLine(t, s.log, request, wantDisconnected, "")
+	}, func(t *testing.T, tt row) {
+		canceled := make(chan bool, 1)
+		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			canceled <- true
+		})
+		c := s.dial(t)
+		io.WriteString(c, testRequest(tt.request, tt.body))
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+		testEqual(t, "requests to OpenVidu that were canceled immediately", len(canceled), 1)
+		testLogLine(t, s.log, tt.request, wantDisconnected, "")
+	})
 }

@@ -36,8 +36,8 @@ import (
 // sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
 // startProcess.
 //
-// If you add an endpoint, add rows to TestAPI, TestRoutes, TestAuthorize, TestOpenViduFaults, TestOpenViduTimeouts
-// and, with a body, to TestClientDisconnects. If you add a setting, add rows to TestSettings and TestInvalidSettings,
+// If you add an endpoint, add rows to TestAPI, TestRoutes, TestPassword, TestOpenViduFaults, TestOpenViduTimeouts and,
+// with a body, to TestClientDisconnects. If you add a setting, add rows to TestSettings and TestInvalidSettings,
 // and test its effect. If you add a message, add it to the list below, and a row that provokes it. If you add an
 // attribute to each request's line in the log, add it to wantLogLine and TestProgram.
 
@@ -48,12 +48,10 @@ const (
 	testSessionA    = `{"customSessionId":"SessionA"}`
 )
 
-// testLogin is a line in the header of every request, unless the test sends another Authorization. This server ignores
-// it until you add authentication, as in authorize_test.go.
-const testLogin = "Authorization: Bearer presenter"
-
 // These are the API's error responses: status and text.
 const (
+	wantPassword = "401 missing or wrong password: " +
+		"send the header Authorization: Bearer PASSWORD, with the value of API_PASSWORD"
 	wantUnreadableBody  = "400 cannot read request body"
 	wantNotUTF8         = "400 request body must be UTF-8"
 	wantNotJSONObject   = "400 request body must be a JSON object"
@@ -152,11 +150,11 @@ type testServer struct {
 // are NAME=value pairs.
 func startTest(t *testing.T, openvidu http.HandlerFunc, settings ...string) *testServer {
 	t.Helper()
-	return startTestWith(t, newFake(openvidu), newAPI, settings...)
+	return startTestWith(t, newFake(openvidu), nil, settings...)
 }
 
-// startTestWith is startTest for a given fake and a given API.
-func startTestWith(t *testing.T, f *fakeOpenVidu, newAPI func(*openVidu) http.Handler, settings ...string) *testServer {
+// startTestWith is startTest for a given fake and, unless api is nil, a given API.
+func startTestWith(t *testing.T, f *fakeOpenVidu, api http.Handler, settings ...string) *testServer {
 	t.Helper()
 	openviduNetwork := newTestNetwork()
 	f.start(t, openviduNetwork)
@@ -172,10 +170,13 @@ func startTestWith(t *testing.T, f *fakeOpenVidu, newAPI func(*openVidu) http.Ha
 	s.transport().DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return openviduNetwork.dial()
 	}
+	if api == nil {
+		api = newAPI(s.ov, cfg.password)
+	}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	served := make(chan bool)
 	go func() {
-		s.result <- serve(ctx, cfg, newAPI(s.ov), s.network, logger)
+		s.result <- serve(ctx, cfg, api, s.network, logger)
 		close(served)
 	}()
 	t.Cleanup(func() {
@@ -310,9 +311,6 @@ func (s *testServer) sendRaw(t *testing.T, raw string) string {
 // testRequest returns a request to this server as it is on the wire. Every request of the tests is made here.
 func testRequest(request, body string, header ...string) string {
 	lines := append([]string{request + " HTTP/1.1", "Host: localhost:5000"}, header...)
-	if !slices.ContainsFunc(header, func(line string) bool { return strings.HasPrefix(line, "Authorization:") }) {
-		lines = append(lines, testLogin)
-	}
 	if !slices.Contains(header, "Transfer-Encoding: chunked") {
 		lines = append(lines, fmt.Sprint("Content-Length: ", len(body)))
 	}
@@ -650,7 +648,7 @@ func (l *testLog) linesWithCause(want, cause string) string {
 // checkSecrets fails the test if the log contains a secret.
 func (l *testLog) checkSecrets(t *testing.T) {
 	t.Helper()
-	for _, secret := range []string{testSecret, testCredentials, "tok_",
+	for _, secret := range []string{testSecret, testCredentials, testPassword, "tok_",
 		strings.TrimPrefix(testCookie, "OVJSESSIONID="), "hidden"} {
 		if strings.Contains(l.text(), secret) {
 			t.Errorf("the log contains %q:\n%.1000s", secret, l.text())
@@ -844,4 +842,5 @@ const (
 	testToken       = "ws://localhost:4443?sessionId=SessionA&token=tok_JVdW1bGdeuMy0dM1"
 	testCredentials = "T1BFTlZJRFVBUFA6UyNlY3JldA==" // OPENVIDUAPP:S#ecret
 	testSecret      = "S#ecret"
+	testPassword    = "-._~+/azAZ09pass=="
 )

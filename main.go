@@ -73,12 +73,15 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	if len(cfg.unknown) > 0 {
 		logger.Warn(".env contains names that aren't settings", "names", strings.Join(cfg.unknown, ","))
 	}
+	if cfg.password == "" {
+		logger.Warn("API_PASSWORD is not set: anyone who can reach this server can join any session")
+	}
 	if cfg.tlsSkipVerify {
 		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
 	go waitForOpenVidu(ctx, ov, logger)
-	return serve(ctx, cfg, newAPI(ov), listener, logger)
+	return serve(ctx, cfg, newAPI(ov, cfg.password), listener, logger)
 }
 
 // listen opens the port at the given IP address, or on all interfaces if it is "".
@@ -163,6 +166,7 @@ type config struct {
 	openviduURL   *url.URL // without user information, query, fragment or /openvidu/api
 	secret        string
 	tlsSkipVerify bool
+	password      string   // "" for none
 	origins       []string // allowed ones, or only "*" for any
 	staticDir     string   // "" for none
 	logged        []any    // names and values of the settings; instead of a secret, its source
@@ -170,7 +174,7 @@ type config struct {
 }
 
 // settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong
-// with the value, but doesn't quote OPENVIDU_URL, which may contain a password.
+// with the value, but quotes neither secrets nor OPENVIDU_URL, which may contain one.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -187,6 +191,8 @@ var settings = []struct {
 		parse: (*config).parseSecret, secret: true},
 	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
 		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
+	{name: "API_PASSWORD", usage: "password for the API, at least 16 characters, or none for no password",
+		parse: (*config).parsePassword, secret: true},
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
 		parse: (*config).parseOrigins},
@@ -224,7 +230,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if err := s.parse(cfg, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s (%s): %w", s.name, source, err))
 		}
-		if s.secret {
+		if s.secret && value != "" {
 			value = "(" + source + ")"
 		}
 		cfg.logged = append(cfg.logged, s.name, value)
@@ -286,6 +292,24 @@ func (cfg *config) parseSkipVerify(value string) error {
 		return errors.New("must be true or false")
 	}
 	cfg.tlsSkipVerify = skip
+	return nil
+}
+
+// bearerPattern matches the credentials of a header Authorization: Bearer (RFC 6750, section 2.1).
+var bearerPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+// parsePassword compares the password with OPENVIDU_SECRET, which precedes it in settings.
+func (cfg *config) parsePassword(value string) error {
+	if value == "" {
+		return nil
+	}
+	if len(value) < 16 || !bearerPattern.MatchString(value) {
+		return errors.New("must be at least 16 characters: A-Z, a-z, 0-9 and -._~+/, then any number of =")
+	}
+	if value == cfg.secret {
+		return errors.New("must differ from OPENVIDU_SECRET, which participants must not get")
+	}
+	cfg.password = value
 	return nil
 }
 

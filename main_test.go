@@ -54,6 +54,9 @@ func TestSettings(t *testing.T) {
 		{name: "largest port", dotenv: "SERVER_PORT=65535", want: "port: 65535\n"},
 		{name: "0 for false", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=0"},
 		{name: "1 for true", dotenv: "OPENVIDU_TLS_SKIP_VERIFY=1", want: "tlsSkipVerify: true\n"},
+		{name: "shortest password", env: "API_PASSWORD=abcdefghijklmnop", want: "password: abcdefghijklmnop\n"},
+		{name: "password with all characters", dotenv: "API_PASSWORD=" + testPassword,
+			want: "password: " + testPassword + "\n"},
 		{name: "unusual origins",
 			env:  "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
 			want: "origins: [https://a:80 http://[::1]:443 capacitor://a file:// http://xn--a.b.:65535]\n"},
@@ -91,6 +94,8 @@ func TestLoggedSettings(t *testing.T) {
 		{setting: "OPENVIDU_SECRET", want: "(default)"},
 		{setting: "OPENVIDU_SECRET", dotenv: "hidden", want: "(from .env)"},
 		{setting: "OPENVIDU_SECRET", dotenv: "hidden", env: "hidden", want: "(from the environment)"},
+		{setting: "API_PASSWORD", want: ""},
+		{setting: "API_PASSWORD", dotenv: testPassword, want: "(from .env)"},
 		{setting: "CORS_ALLOWED_ORIGINS", dotenv: "'https://a, https://b'", want: "https://a, https://b"},
 		{setting: "STATIC_DIR", want: ""},
 	} {
@@ -133,6 +138,9 @@ func TestInvalidSettings(t *testing.T) {
 			"http://localhost:00"},
 			"the port must be from 1 to 65535"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
+		{"API_PASSWORD", []string{"hidden-hidden-h", "=hidden-hidden-hidden", "hidden-hidden-=-hidden",
+			"hidden hidden hidden", "hidden-hidden-hidden!", "hidden-hidden-hiddén"},
+			"must be at least 16 characters: A-Z, a-z, 0-9 and -._~+/, then any number of ="},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * can only be the whole value`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://a,", ",https://a"}, `"" ` + noOrigin},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * can only be the whole value`},
@@ -151,6 +159,10 @@ func TestInvalidSettings(t *testing.T) {
 		testEqual(t, "CORS_ALLOWED_ORIGINS="+origin, fmt.Sprint(err),
 			fmt.Sprintf("CORS_ALLOWED_ORIGINS (from the environment): %q %s", origin, noOrigin))
 	}
+	_, err := loadConfig(testEnv("API_PASSWORD=hidden-hidden-hidden"),
+		testDir(".env", "OPENVIDU_SECRET=hidden-hidden-hidden"))
+	testEqual(t, "API_PASSWORD is OPENVIDU_SECRET", fmt.Sprint(err), "API_PASSWORD (from the environment): "+
+		"must differ from OPENVIDU_SECRET, which participants must not get")
 	for _, dir := range []string{"nowhere", "go.mod"} {
 		_, err := loadConfig(testEnv("STATIC_DIR="+dir), testDir("", ""))
 		testMatch(t, "STATIC_DIR="+dir, fmt.Sprint(err),
@@ -158,7 +170,7 @@ func TestInvalidSettings(t *testing.T) {
 	}
 
 	// All mistakes are reported at once.
-	_, err := loadConfig(testEnv("SERVER_PORT=x", "OPENVIDU_URL=x"),
+	_, err = loadConfig(testEnv("SERVER_PORT=x", "OPENVIDU_URL=x"),
 		testDir(".env", "x\n#\ny\nOPENVIDU_TLS_SKIP_VERIFY=x"))
 	testEqual(t, "several mistakes", fmt.Sprint(err), ".env:1: must be NAME=VALUE\n.env:3: must be NAME=VALUE\n"+
 		"SERVER_PORT (from the environment): must be a number from 0 to 65535\n"+
@@ -233,7 +245,8 @@ func TestDocumentedSettings(t *testing.T) {
 		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
 		testContains(t, "README.md", readme, "\n| `"+s.name+"` | "+cell+" |")
 		for _, setting := range testFind(example+readme, "("+s.name+"=[^\\s`]+)") {
-			expanded := os.Expand(setting, func(string) string { return "a" }) // Compose's ${NAME}
+			// Compose's ${NAME} becomes a text that is long enough for a password.
+			expanded := os.Expand(setting, func(string) string { return "abcdefghijklmnop" })
 			if _, err := loadConfig(testEnv(elsewhere.Replace(expanded)), testDir("", "")); err != nil {
 				t.Errorf("%s: %v", setting, err)
 			}
@@ -505,7 +518,7 @@ func TestProgram(t *testing.T) {
 	f.start(t, nil)
 	s := startProgram(t, testDir(".env", "SERVER_PORT=1\nOPENVIDU_SECRET="+testSecret+"\nB=hidden\nA=\n"),
 		"SERVER_PORT=0", "OPENVIDU_URL="+f.URL+"/path", "OPENVIDU_TLS_SKIP_VERIFY=true",
-		"CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
+		"API_PASSWORD="+testPassword, "CORS_ALLOWED_ORIGINS=https://a, https://b", "STATIC_DIR=.")
 	s.waitFor(t, "is ready")
 	any, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -514,21 +527,23 @@ func TestProgram(t *testing.T) {
 	any.Close()
 	host, _, _ := net.SplitHostPort(any.Addr().String())
 	_, port, _ := net.SplitHostPort(s.address)
-	testEqual(t, "response", s.send(t, testSessions, "", "Origin: https://b"), wantResponse(200, "SessionA",
-		"Access-Control-Allow-Origin: https://b", "Content-Type: text/plain; charset=utf-8", "Vary: Origin",
-		"X-Content-Type-Options: nosniff"))
+	testEqual(t, "response", s.send(t, testSessions, "", "Origin: https://b", "Authorization: Bearer "+testPassword),
+		wantResponse(200, "SessionA", "Access-Control-Allow-Origin: https://b",
+			"Content-Type: text/plain; charset=utf-8", "Vary: Origin", "X-Content-Type-Options: nosniff"))
+	testEqual(t, "status without the password", s.send(t, testSessions, "")[:3], "401")
 	testMatch(t, "file", s.send(t, "GET /go.mod", ""), "(?s)^200\n.*\nVary: Origin\n.*module")
 	testEqual(t, "status of a header of 64 KiB", s.send(t, "GET /", "", "A: "+strings.Repeat("a", 64<<10))[:3], "431")
 	s.stop()
 	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
 	testEqual(t, "log", regexp.MustCompile(` duration=\S+`).ReplaceAllString(s.log.lines(), " duration=0s"), ""+
-		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" SERVER_ADDRESS=\"\" SERVER_PORT=0 OPENVIDU_URL="+f.URL+
-		"/path OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true "+
-		"CORS_ALLOWED_ORIGINS=\"https://a, https://b\" STATIC_DIR=.\n"+
+		"level=INFO msg=listening address="+net.JoinHostPort(host, port)+" SERVER_ADDRESS=\"\" SERVER_PORT=0 "+
+		"OPENVIDU_URL="+f.URL+"/path OPENVIDU_SECRET=\"(from .env)\" OPENVIDU_TLS_SKIP_VERIFY=true "+
+		"API_PASSWORD=\"(from the environment)\" CORS_ALLOWED_ORIGINS=\"https://a, https://b\" STATIC_DIR=.\n"+
 		"level=WARN msg=\".env contains names that aren't settings\" names=A,B\n"+
 		"level=WARN msg=\"OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret\"\n"+
 		"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n"+
-		wantLogLine(testSessions, "200", "")+wantLogLine("GET /go.mod", "200", "")+
+		wantLogLine(testSessions, "200", "")+wantLogLine(testSessions, wantPassword, "")+
+		wantLogLine("GET /go.mod", "200", "")+
 		"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
 	testEqual(t, "requests to OpenVidu, the second with the cookie of the first", f.received(),
 		wantReceived("GET /path/openvidu/api/config", "")+
@@ -563,6 +578,7 @@ func TestProgramVerifies(t *testing.T) {
 	s := startProgram(t, testDir("", ""), "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
 	s.waitFor(t, "cannot verify")
 	testMatch(t, "log", s.log.lines(), "^level=INFO msg=listening .*\n"+
+		"level=WARN msg=\"API_PASSWORD is not set: anyone who can reach this server can join any session\"\n"+
 		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" .* error=\"cannot verify OpenVidu's certificate: .*\n$")
 }
 
@@ -585,6 +601,7 @@ func TestProgramStops(t *testing.T) {
 	testEqual(t, "result", testReceive(t, "the end of the program", s.result), nil)
 	testMatch(t, "log", s.log.lines(), `^level=INFO msg=listening .* OPENVIDU_SECRET=\(default\) .*`+
 		"\nlevel=WARN msg=\".env contains names that aren't settings\" names=B"+
+		"\nlevel=WARN msg=\"API_PASSWORD is not set: anyone who can reach this server can join any session\""+
 		"\nlevel=INFO msg=request .*"+
 		"\nlevel=INFO msg=\"shutting down, waiting for requests in flight\"\n$")
 

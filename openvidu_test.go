@@ -415,7 +415,7 @@ func TestTLS(t *testing.T) {
 	}, func(t *testing.T, tt row) {
 		f := newFake(fakeRecorded)
 		f.TLS, f.EnableHTTP2 = tt.openvidu, true // a proxy may offer HTTP/2, which maxRequests wouldn't limit
-		s := startTestWith(t, f, newAPI, "OPENVIDU_URL="+tt.url, "OPENVIDU_TLS_SKIP_VERIFY="+tt.skipVerify)
+		s := startTestWith(t, f, nil, "OPENVIDU_URL="+tt.url, "OPENVIDU_TLS_SKIP_VERIFY="+tt.skipVerify)
 		if tt.modify != nil {
 			tt.modify(s.transport().TLSClientConfig, f.Certificate())
 		}
