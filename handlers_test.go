@@ -3,17 +3,24 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"mime"
 	"net/http"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -349,34 +356,312 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-// The page in public is served as it is, the API accepts its requests, and its form allows the same characters in a
-// session ID.
-func TestPage(t *testing.T) {
+// pageFakes takes the place of openvidu-browser in TestPage. It records what the page calls.
+const pageFakes = `{
+  class Emitter {
+    handlers = {};
+    on(type, handler) { (this.handlers[type] ??= []).push(handler); }
+    emit(type, event) { (this.handlers[type] ?? []).forEach((handler) => handler(event)); }
+  }
+  class StreamManager extends Emitter {
+    constructor(target) {
+      super();
+      if (target) this.createVideoElement(target);
+    }
+    createVideoElement(target) { this.video = target.appendChild(document.createElement("video")); }
+    leave() {
+      this.video.remove();
+      this.emit("videoElementDestroyed", {});
+    }
+  }
+  class Session extends Emitter {
+    async connect(token, ...rest) {
+      call("connect", token, ...rest);
+      this.sessionId = new URL(token).searchParams.get("sessionId");
+      this.capabilities = { publish: !fake.isViewer };
+    }
+    subscribe(stream, target, callback) {
+      call("subscribe");
+      setTimeout(() => callback(stream.error));
+      return fake.subscribers[stream.connection.data] = new StreamManager(target);
+    }
+    async publish(publisher) { call(publisher === fake.publisher ? "publish" : "publish something else"); }
+    disconnect() {
+      call("disconnect");
+      sessionStorage.setItem("calls" + location.search, fake.calls.join("\n")); // for after a reload
+    }
+  }
+  window.OpenVidu = class {
+    initSession() { return fake.session = new Session(); }
+    async initPublisherAsync(target) {
+      call("initPublisher");
+      return fake.publisher = new StreamManager(target);
+    }
+  };
+  const call = (...args) => {
+    fake.calls.push(args.join(" "));
+    if (fake.failures[args[0]]) throw fake.failures[args[0]];
+  };
+  window.fake = {
+    calls: [],
+    failures: {}, // by the method that throws them
+    subscribers: {}, // by their data
+    // somebody publishes; if error is set, subscribing to the stream fails
+    join(data, error) { this.session.emit("streamCreated", { stream: { connection: { data }, error } }); },
+  };
+  Date.prototype.toLocaleTimeString = () => "12:34:56";
+  HTMLElement.prototype.focus = function () { fake.focused = this; }; // only one of several frames can have the focus
+}`
+
+// pageDriver does in the page what a row of TestPage says (SCRIPTS), and posts what became of it to the parent window.
+const pageDriver = `{
+  const number = new URLSearchParams(location.search).get("row");
+  const reloaded = performance.getEntriesByType("navigation")[0].type === "reload";
+  const type = (field, text) => { document.querySelector("input[name=" + field + "]").value = text; };
+  const click = (text) => [...document.querySelectorAll("button")].find((b) => b.textContent === text).click();
+  const look = () => {
+    const visible = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.checkVisibility());
+    return [
+      ...visible("input").map((e) => e.name + (e === fake.focused ? " (focused): " : ": ") + e.value),
+      ...visible("button").map((e) => "[" + e.textContent + "]"),
+      ...visible("[role=status] p").map((e) => e.innerText),
+      ...visible("figure").map((e) => e.querySelectorAll("video").length + " video: " + e.innerText.trim()),
+      ...fake.calls,
+      ...(reloaded ? ["before the reload", sessionStorage.getItem("calls" + location.search)] : []),
+    ].filter((line) => line).join("\n");
+  };
+  const until = async (text) => {
+    for (let i = 0; !look().includes(text); i++) {
+      if (i === 100) throw new Error("waited for " + text + " in vain\n" + look());
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  const join = async (text = "\npublish") => {
+    type("session", "row" + number);
+    type("name", "Ann");
+    click("Join");
+    await until(text);
+  };
+  const scripts = [SCRIPTS];
+  scripts[number]().catch((error) => error).then((result) => {
+    parent.postMessage([number, String(result ?? look())], "*");
+  });
+}`
+
+// A browser can't show that these parts of the page are right.
+func TestPageText(t *testing.T) {
 	page := testRead(t, "public/index.html")
-	fetch := regexp.MustCompile(`const server = "(.*)";(?s:.*)fetch\(server \+ "(.*)" \+ path, \{ method: "(.*?)"`)
-	calls := regexp.MustCompile(`await post\((.*), (\{.*\})\);`).FindAllStringSubmatch(page, -1)
-	parts := fetch.FindStringSubmatch(page)
-	if len(calls) != 2 || parts == nil {
-		t.Fatalf("the page makes %d requests of the form await post(path, {…}) to %q", len(calls), parts)
+	for _, text := range []string{
+		`<meta name="viewport" content="width=device-width">`,
+		`<link rel="icon" href="data:,">`,
+		`<script src="https://cdn.jsdelivr.net/npm/openvidu-browser@2.31.0/static/js/openvidu-browser-2.31.0.min.js"
+    integrity="sha384-dVBj+sx7AtE2MeAGHCa1kovDwpjg2T/FltWmm18JT4YUkyXgH6AFUZPfILZbyLxM" crossorigin="anonymous"></script>`,
+		`<input name="name" autocomplete="name">`,
+		`<input name="password" type="password" autocomplete="current-password"`,
+		`<div role="status">`,
+		`const server = "/";`,
+	} {
+		testContains(t, "the page", page, text)
 	}
-	testEqual(t, "server", parts[1], "/")
-	testBubble(t, func(t *testing.T) {
-		s := startTest(t, fakeRecorded, "STATIC_DIR=public")
-		response := s.send(t, "GET /", "")
-		testEqual(t, "page", strings.ReplaceAll(response[strings.Index(response, "\n\n")+2:], "\r\n", "\n"), page)
-		for i, want := range []string{"200 SessionA", "200 " + testToken} {
-			path := strings.NewReplacer(`" + sessionId + "`, "SessionA", `"`, "").Replace(calls[i][1])
-			body := strings.ReplaceAll(calls[i][2], "form.session.value", `"SessionA"`)
-			body = regexp.MustCompile(`(\w+): `).ReplaceAllString(body, `"$1":`)
-			testEqual(t, "response", s.send(t, parts[3]+" "+parts[1]+parts[2]+path, body), wantText(want))
+}
+
+// In a browser, the page in public shows what happens in a call.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	var browser string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
 		}
-		testEqual(t, "requests to OpenVidu", s.openvidu.received(),
-			wantForwarded(testSessions, `{ "customSessionId":"SessionA" }`)+
-				wantReceived("POST /openvidu/api/sessions/SessionA/connection", "{}", "Cookie: "+testCookie))
+	}
+	if browser == "" {
+		t.Skip("neither chromium nor google-chrome is in the PATH")
+	}
+
+	const (
+		form      = "session: ROW\nname: Ann\n[Join]\n"
+		connected = "[Leave]\nConnected to ROW\n"
+		again     = "\nTo try again, leave and join.\n"
+		ann       = "1 video: Ann\n"
+		connect   = "connect ws://localhost:4443?sessionId=ROW&token=tok_ROW"
+		publish   = connect + "\ninitPublisher\npublish"
+
+		session    = `POST /openvidu/api/sessions {"customSessionId":"ROW"}` + "\n"
+		connection = `POST /openvidu/api/sessions/ROW/connection {"data":"Ann"}` + "\n"
+	)
+	// The fields accept what this server accepts.
+	accepted := func(values []string, accepts func(string) bool) string {
+		return strings.Join(slices.DeleteFunc(values, func(value string) bool { return !accepts(value) }), " ")
+	}
+	ids := []string{"SessionA", "a-b_9", "-", "a,b", "a/b", "ä", `a\`, "a."}
+	passwords := []string{testPassword, "a=b", "=", "a,b", "ä", `a\`, "a&b", "a|b"}
+	accept, _ := json.Marshal([][]string{ids, passwords})
+
+	_, wrongPassword, _ := strings.Cut(wantPassword, " ")
+	_, notFound, _ := strings.Cut(wantSessionNotFound, " ")
+	_, failed, _ := strings.Cut(wantFailed, " ")
+	rows := []struct {
+		name     string
+		password bool   // whether this server wants one
+		openvidu []int  // statuses of OpenVidu's first responses; the others are 200
+		script   string // what people and the library do
+		want     string // what the page shows, and what it calls; ROW stands for the session's ID
+		received string // method, path and body of the requests that OpenVidu receives
+	}{
+		{name: "before joining", script: ``, want: "session: SessionA\nname: \n[Join]"},
+		{name: "patterns", script: `const accepts = (name, values) => values.filter((value) => {
+				type(name, value);
+				return document.querySelector("input[name=" + name + "]").checkValidity();
+			}).join(" ");
+			const [ids, passwords] = ` + string(accept) + `;
+			return accepts("session", ids) + "\n" + accepts("password", passwords);`,
+			want: accepted(ids, isSessionID) + "\n" + accepted(passwords, bearerPattern.MatchString)},
+		{name: "requesting", script: `window.fetch = () => new Promise(() => {}); await join("Requesting");`,
+			want: "[Leave]\nRequesting a token …"},
+		{name: "alone", script: `await join();`, want: connected + ann + publish, received: session + connection},
+		{name: "others", script: `await join(); fake.join("<b>Bob</b> <img src=x>"); fake.join(); fake.join("Eve");
+			fake.subscribers.Eve.leave();`,
+			want: connected + ann + "1 video: <b>Bob</b> <img src=x>\n1 video: (no name)\n" + publish +
+				"\nsubscribe\nsubscribe\nsubscribe", received: session + connection},
+		{name: "Leave", script: `if (!reloaded) { await join(); click("Leave"); await new Promise(() => {}); }`,
+			want: form + "before the reload\n" + publish + "\ndisconnect", received: session + connection},
+		{name: "session that closes between the requests", openvidu: []int{200, 404}, script: `await join();`,
+			want: connected + ann + publish, received: session + connection + session + connection},
+		{name: "session that closes twice", openvidu: []int{200, 404, 200, 404}, script: `await join("not found");`,
+			want: form + notFound, received: session + connection + session + connection},
+		{name: "OpenVidu fails", openvidu: []int{503}, script: `await join("failed");`, want: form + failed,
+			received: session},
+		{name: "OpenVidu recovers", openvidu: []int{503}, script: `await join("failed"); await join();`,
+			want: connected + ann + publish, received: session + session + connection},
+		{name: "HTML from another server", script: `window.fetch = async () => new Response("<h1>Gone</h1>\n", { status: 502 });
+			await join("Gone");`, want: form + "<h1>Gone</h1>"},
+		{name: "error without a text", script: `window.fetch = async () => new Response("", { status: 500 });
+			await join("500");`, want: form + "Status 500"},
+		{name: "no network", script: `window.fetch = async () => { throw new TypeError("no network"); };
+			await join("no network");`, want: form + "no network"},
+		{name: "no library", script: `delete window.OpenVidu; await join("see");`,
+			want: form + "openvidu-browser didn't load: see the browser's console."},
+
+		{name: "password", password: true, script: `await join("wrong"); type("password", "` + testPassword + `");
+			click("Join"); await until("\npublish")`, want: connected + ann + publish, received: session + connection},
+		{name: "wrong password", password: true, script: `await join("wrong"); click("Join"); await until("wrong");
+			type("password", "wrong-password-16"); click("Join"); await until("[Join]");`, want: "session: ROW\n" +
+			"name: Ann\npassword (focused): wrong-password-16\n[Join]\n" + wrongPassword},
+		{name: "password after a wrong one", password: true, script: `await join("wrong");
+			type("password", "wrong-password-16"); click("Join"); await until("[Join]");
+			type("password", "` + testPassword + `"); click("Join"); await until("\npublish")`,
+			want: connected + ann + publish, received: session + connection},
+
+		{name: "no connection", script: `fake.failures.connect = { code: 1, message: "refused" }; await join("refused");`,
+			want: "[Leave]\nConnecting to localhost:4443 …\nrefused" + again + connect, received: session + connection},
+		{name: "viewer", script: `fake.isViewer = true; await join("Connected");`, want: connected + connect,
+			received: session + connection},
+		{name: "no camera", script: `fake.failures.initPublisher = new Error("NotFoundError"); await join("NotFound");`,
+			want: connected + "NotFoundError" + again + connect + "\ninitPublisher", received: session + connection},
+		{name: "no permission to publish", script: `fake.failures.publish = "denied"; await join("denied");`,
+			want: connected + "denied" + again + ann + publish, received: session + connection},
+		{name: "failed subscription", script: `await join(); fake.join("Bob", new Error("gone")); await until("gone");
+			fake.session.emit("exception", { name: "NO_STREAM_PLAYING_EVENT", origin: fake.subscribers.Bob });`,
+			want: connected + ann + "1 video: Bob gone\n" + publish + "\nsubscribe", received: session + connection},
+		{name: "no media", script: `await join(); fake.join("Bob"); fake.join("Eve");
+			const { Bob, Eve } = fake.subscribers;
+			fake.session.emit("exception", { name: "NO_STREAM_PLAYING_EVENT", origin: Eve });
+			fake.session.emit("exception", { name: "NO_STREAM_PLAYING_EVENT", origin: Bob });
+			Eve.emit("streamPlaying");`, want: connected + ann + "1 video: Bob no audio or video arrives\n" +
+			"1 video: Eve\n" + publish + "\nsubscribe\nsubscribe", received: session + connection},
+		{name: "exception without a video", script: `await join();
+			fake.session.emit("exception", { name: "ICE_CONNECTION_FAILED", message: "failed", origin: {} });`,
+			want: connected + "12:34:56 ICE_CONNECTION_FAILED: failed\n" + ann + publish, received: session + connection},
+		{name: "lost connection", script: `await join(); fake.session.emit("reconnecting");`,
+			want: "[Leave]\nConnecting to localhost:4443 …\n" + ann + publish, received: session + connection},
+		{name: "recovered connection", script: `await join(); fake.session.emit("reconnecting");
+			fake.session.emit("reconnected");`, want: connected + ann + publish, received: session + connection},
+		{name: "closed session", script: `await join(); fake.publisher.leave();
+			fake.session.emit("sessionDisconnected", { reason: "closed" });`,
+			want: "[Leave]\nDisconnected: closed\n" + publish, received: session + connection},
+	}
+
+	var mu sync.Mutex
+	received := make([]string, len(rows))
+	responded := make([]int, len(rows))
+	f := newFake(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		match := regexp.MustCompile(`row(\d+)`).FindStringSubmatch(r.URL.Path + string(body))
+		if match == nil { // a start-up check
+			fakeRecorded(w, r)
+			return
+		}
+		i, _ := strconv.Atoi(match[1])
+		mu.Lock()
+		defer mu.Unlock()
+		received[i] += fmt.Sprintf("%s %s %s\n", r.Method, r.URL.Path, body)
+		status := 200
+		if responded[i] < len(rows[i].openvidu) {
+			status = rows[i].openvidu[responded[i]]
+		}
+		responded[i]++
+		if status != 200 {
+			fakeResponse(status, "")(w, r)
+			return
+		}
+		fakeResponse(200, strings.ReplaceAll(
+			`{"id":"ROW","token":"ws://localhost:4443?sessionId=ROW&token=tok_ROW"}`, "ROW", match[0]))(w, r)
 	})
-	pattern := testFind(page, `pattern="(.*?)"`)[0]
-	for _, id := range []string{"SessionA", "a-b_9", "-", "a b", "a/b", "ä", "a\\", "a."} {
-		testEqual(t, "the form accepts "+id, regexp.MustCompile("^(?:"+pattern+")$").MatchString(id), isSessionID(id))
+	f.start(t, nil)
+
+	dir := t.TempDir()
+	settings := []string{"SERVER_ADDRESS=127.0.0.1", "SERVER_PORT=0", "OPENVIDU_URL=" + f.URL, "STATIC_DIR=" + dir}
+	open := startProgram(t, testDir("", ""), settings...)
+	protected := startProgram(t, testDir("", ""), append(settings, "API_PASSWORD="+testPassword)...)
+	frames, scripts := "", ""
+	for i, row := range rows {
+		address := open.address
+		if row.password {
+			address = protected.address
+		}
+		frames += fmt.Sprintf("<iframe src='http://%s/?row=%d'></iframe>\n", address, i)
+		scripts += "async () => {" + row.script + "},\n"
+	}
+	library := regexp.MustCompile(`<script src="https:(?s:.*?)></script>`)
+	page := testRead(t, "public/index.html")
+	testEqual(t, "libraries of the page", len(library.FindAllString(page, -1)), 1)
+	page = library.ReplaceAllLiteralString(page, "<script>"+pageFakes+"</script>")
+	page += "<script>" + strings.Replace(pageDriver, "SCRIPTS", scripts, 1) + "</script>"
+	top := `<pre></pre><script>const results = {};
+		addEventListener("message", ({ data: [row, result] }) => {
+			results[row] = result;
+			document.querySelector("pre").textContent = JSON.stringify(results);
+		});</script>` + frames
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "index.html"), []byte(page), 0o600),
+		os.WriteFile(filepath.Join(dir, "rows.html"), []byte(top), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+
+	profile, err := os.MkdirTemp("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(profile) // may fail if a process of the browser is still writing
+	ctx, cancel := context.WithTimeout(t.Context(), 4*testPatience)
+	defer cancel()
+	dom, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profile,
+		"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--virtual-time-budget=10000", "--dump-dom",
+		"http://"+open.address+"/rows.html").Output()
+	if err != nil {
+		t.Fatalf("%s: %v (a page that hangs?)", browser, err)
+	}
+	var results map[string]string
+	found := testFind(string(dom), `<pre>(.*?)</pre>`)
+	if len(found) != 1 || json.Unmarshal([]byte(html.UnescapeString(found[0])), &results) != nil {
+		t.Fatalf("%s printed\n%.1000s", browser, dom)
+	}
+	mu.Lock() // a handler may still be running
+	defer mu.Unlock()
+	for i, row := range rows {
+		id := strings.NewReplacer("ROW", fmt.Sprint("row", i))
+		testEqual(t, row.name, results[strconv.Itoa(i)], id.Replace(row.want))
+		testEqual(t, row.name+": requests to OpenVidu", received[i], id.Replace(row.received))
 	}
 }
 
