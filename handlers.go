@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/subtle"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -31,15 +33,22 @@ var (
 	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
 )
 
-// newHandler returns the handler for everything: api under /api/, the frontend's files in staticDir unless it is "",
-// CORS, the limit of bodies, and a log line for every request. Pages from the given origins may read the responses; "*"
-// means any origin.
+// public contains the built-in page.
+//
+//go:embed public/index.html
+var public embed.FS
+
+// newHandler returns the handler for everything: api under /api/, the frontend's files in staticDir, or the built-in
+// page if it is "", CORS, the limit of bodies, and a log line for every request. Pages from the given origins may read
+// the responses; "*" means any origin.
 func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
-	if staticDir != "" {
-		mux.Handle("/", newFileHandler(staticDir))
+	files := fs.FS(dirFS(staticDir))
+	if staticDir == "" {
+		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
+	mux.Handle("/", newFileHandler(files))
 	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks
 	// that to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
@@ -212,36 +221,41 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// newFileHandler returns the handler for a frontend's files in dir. Unlike http.FileServerFS, it hides names that start
-// with a dot, and doesn't list directories.
-func newFileHandler(dir string) http.Handler {
+// dirFS is a directory. Unlike os.DirFS, it can't be left by links. It is opened for every file because a build may
+// replace it.
+type dirFS string
+
+func (dir dirFS) Open(name string) (fs.File, error) { return os.OpenInRoot(string(dir), name) }
+
+// newFileHandler returns the handler for a frontend's files, whose type must be an io.ReadSeeker. Unlike
+// http.FileServerFS, it hides names that start with a dot, and doesn't list directories.
+func newFileHandler(files fs.FS) http.Handler {
 	// This mux responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/: its method is
 	// narrower, but its path is wider.
-	files := http.NewServeMux()
-	files.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
 		// Names such as .env and .git are hidden. The backslash separates names on Windows.
 		if strings.Contains(r.URL.Path, "/.") || strings.Contains(r.URL.Path, `\.`) {
 			http.NotFound(w, r)
 			return
 		}
-		if err := serveFile(w, r, dir); err != nil {
+		if err := serveFile(w, r, files); err != nil {
 			addLogAttr(r, "error", err.Error())
 			http.NotFound(w, r)
 		}
 	})
-	return files
+	return mux
 }
 
-// serveFile responds with the file in dir that r requests. A path that ends in a slash means index.html, and a
+// serveFile responds with the one of files that r requests. A path that ends in a slash means index.html, and a
 // directory redirects to its path with a slash. If serveFile returns an error, it hasn't responded.
-func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
+func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS) error {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" || strings.HasSuffix(name, "/") {
 		name += "index.html"
 	}
-	// The directory is opened for every request because a build may replace it.
-	file, err := os.OpenInRoot(dir, name)
+	file, err := files.Open(name)
 	if err != nil {
 		return err
 	}
@@ -257,10 +271,12 @@ func serveFile(w http.ResponseWriter, r *http.Request, dir string) error {
 		w.WriteHeader(http.StatusMovedPermanently)
 		return nil
 	}
-	// Last-Modified alone misses a rollback to an older file, and a change within a second.
-	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+	if !info.ModTime().IsZero() { // the built-in page has no time
+		// Last-Modified alone misses a rollback to an older file, and a change within a second.
+		w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
+	}
 	// WriteTimeout is too short for a large file on a slow network.
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fileTimeout))
-	http.ServeContent(w, r, name, info.ModTime(), file)
+	http.ServeContent(w, r, name, info.ModTime(), file.(io.ReadSeeker))
 	return nil
 }

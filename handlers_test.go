@@ -112,7 +112,8 @@ func TestAPI(t *testing.T) {
 // README's table, and a preflight allows its method.
 func TestRoutes(t *testing.T) {
 	rows := []testExchange{
-		{request: "GET /", want: wantPageNotFound},
+		{request: "POST /", want: wantNotAllowed, wantHeader: []string{"Allow: GET, HEAD"}},
+		{request: "PUT /nowhere", want: wantNotAllowed, wantHeader: []string{"Allow: GET, HEAD"}},
 		{request: "POST /api/config", want: wantPageNotFound},
 		{request: "POST /api/sessions/", want: wantPageNotFound},
 		{request: "DELETE /api/sessions/SessionA", want: wantPageNotFound},
@@ -226,11 +227,11 @@ func TestCORS(t *testing.T) {
 		}
 		text := append(tt.want, "Content-Type: text/plain; charset=utf-8", "X-Content-Type-Options: nosniff")
 		testEqual(t, "session", s.send(t, testSessions, "", origin...), wantResponse(200, "SessionA", text...))
-		testEqual(t, "error", s.send(t, "POST /nowhere", "", origin...),
+		testEqual(t, "error", s.send(t, "POST /api/nowhere", "", origin...),
 			wantResponse(404, "404 page not found\n", text...))
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantForwarded(testSessions, ""))
 		wantLog := wantLogLine(testSessions, "200", "", attrs...) +
-			wantLogLine("POST /nowhere", wantPageNotFound, "", attrs...)
+			wantLogLine("POST /api/nowhere", wantPageNotFound, "", attrs...)
 		for _, preflight := range []struct{ request, method string }{
 			{"OPTIONS /api/sessions", "POST"},
 			{"OPTIONS /api/sessions/SessionA/connections", "PUT"},
@@ -257,7 +258,6 @@ func TestPassword(t *testing.T) {
 			want: "200 " + testToken},
 		{name: "right password for an unknown path", request: "POST /api/", authorization: "bearer " + testPassword,
 			want: wantPageNotFound},
-		{name: "path of files", request: "POST /apis", want: wantPageNotFound},
 		{name: "right password in a wrong scheme", request: testSessions, authorization: "Basic " + testPassword,
 			want: wantPassword},
 		{name: "right password without a scheme", request: testSessions, authorization: testPassword,
@@ -353,6 +353,39 @@ func TestFiles(t *testing.T) {
 		request := strings.Join(strings.Fields(tt.name)[:2], " ")
 		testEqual(t, "response", s.send(t, request, "", cmp.Or(tt.header, "Accept: */*")), tt.want)
 		testLogLine(t, s.log, request, tt.want[:3], "")
+	})
+}
+
+// Without STATIC_DIR, the built-in page is served at /, and nothing else.
+func TestBuiltInPage(t *testing.T) {
+	page, err := os.ReadFile("public/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok := func(body string) string {
+		return wantResponse(200, body, "Accept-Ranges: bytes", "Access-Control-Allow-Origin: *",
+			"Cache-Control: no-cache", "Content-Type: text/html; charset=utf-8", fmt.Sprint("Content-Length: ", len(page)))
+	}
+	type row struct {
+		name, want string // name is the request
+		wantError  string // in the log
+	}
+	notFound := wantText(wantPageNotFound, "Cache-Control: no-cache")
+	testRows(t, []row{
+		{name: "GET /", want: ok(string(page))},
+		{name: "GET /?a=b", want: ok(string(page))},
+		{name: "HEAD /index.html", want: ok("")},
+		{name: "GET /public/index.html", want: notFound, wantError: "open public/index.html: file does not exist"},
+		{name: "GET /handlers.go", want: notFound, wantError: "open handlers.go: file does not exist"},
+		{name: "GET /%2Findex.html", want: notFound, wantError: "open /index.html: invalid argument"},
+	}, func(t *testing.T, tt row) {
+		s := startTest(t, nil, "API_PASSWORD="+testPassword)
+		testEqual(t, "response", s.send(t, tt.name, ""), tt.want)
+		var attrs []any
+		if tt.wantError != "" {
+			attrs = []any{"error", tt.wantError}
+		}
+		testEqual(t, "log", s.log.lines(), wantLogLine(tt.name, tt.want[:3], "", attrs...))
 	})
 }
 
@@ -749,6 +782,7 @@ func TestReplacedFiles(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		check("empty directory", "/", "404\n.*")
 		write("index.html", "recreated")
 		check("recreated directory", "/", "200\n.*\n\nrecreated")
 
@@ -843,10 +877,10 @@ func TestClientFaults(t *testing.T) {
 // response could be lost. A client that waits for 100 Continue doesn't send its body.
 func TestUnreadBodies(t *testing.T) {
 	body := strings.Repeat(" ", 100_000)
-	waiting := strings.TrimSuffix(testRequest("POST /nowhere", body, "Expect: 100-continue"), body)
+	waiting := strings.TrimSuffix(testRequest("POST /api/nowhere", body, "Expect: 100-continue"), body)
 	type row struct{ name, raw, want string }
 	testRows(t, []row{
-		{name: "unknown path", raw: testRequest("POST /nowhere", body, "Connection: close"), want: "404"},
+		{name: "unknown path", raw: testRequest("POST /api/nowhere", body, "Connection: close"), want: "404"},
 		{name: "wrong method", raw: testRequest("PUT /api/sessions", body, "Connection: close"), want: "405"},
 		{name: "preflight", raw: testRequest("OPTIONS /api/sessions", body, "Connection: close",
 			"Access-Control-Request-Method: POST"), want: "204"},

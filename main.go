@@ -168,7 +168,7 @@ type config struct {
 	tlsSkipVerify bool
 	password      string   // "" for none
 	origins       []string // allowed ones, or only "*" for any
-	staticDir     string   // "" for none
+	staticDir     string   // "" for the built-in page
 	logged        []any    // names and values of the settings; instead of a secret, its source
 	unknown       []string // names in .env that aren't settings, sorted
 }
@@ -196,7 +196,8 @@ var settings = []struct {
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
 		parse: (*config).parseOrigins},
-	{name: "STATIC_DIR", usage: "directory with a frontend's files, served at /", parse: (*config).parseStaticDir},
+	{name: "STATIC_DIR", usage: "directory with a frontend's files, or none for the built-in page",
+		parse: (*config).parseStaticDir},
 }
 
 // loadConfig takes each setting from getenv, else from the file .env in dir, else its default; empty values count as
