@@ -35,11 +35,9 @@ import (
 // Most tests run in a bubble of testing/synctest, with connections in memory (testRows, testBubble, startTest). There,
 // sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
 // startProcess.
-//
-// If you add an endpoint, add rows to TestAPI, TestRoutes, TestPassword, TestOpenViduFaults, TestOpenViduTimeouts and,
-// with a body, to TestClientDisconnects. If you add a setting, add rows to TestSettings and TestInvalidSettings,
-// and test its effect. If you add a message, add it to the list below, and a row that provokes it. If you add an
-// attribute to each request's line in the log, add it to wantLogLine and TestProgram.
+
+// testRoutes are the API's.
+var testRoutes = []string{"POST /api/sessions", "POST /api/sessions/{sessionId}/connections"}
 
 // Requests are a method and a path.
 const (
@@ -75,6 +73,11 @@ const (
 	wantPageNotFound = "404 404 page not found"
 	wantNotAllowed   = "405 Method Not Allowed"
 )
+
+// testMessages are this server's own error responses.
+var testMessages = []string{wantPassword, wantUnreadableBody, wantNotUTF8, wantNotJSONObject, wantCustomSessionID,
+	wantSessionNotFound, wantSlowBody, wantLargeBody, wantDisconnected, wantInternal, wantCredentials, wantForbidden,
+	wantNoAPI, wantUnreachable, wantCertificate, wantFailed, wantUnexpected, wantTimeout}
 
 // testExchange is a request to this server, OpenVidu's response to it, and what follows from the two.
 type testExchange struct {
@@ -257,18 +260,30 @@ func startProcess(t *testing.T, env ...string) *testProcess {
 	return p
 }
 
-// testCommand returns a command that runs the program, for a short time, and what it writes to stderr.
+// testCommand returns a command that runs the program, for a short time, and what it writes to stderr. Unless env has
+// another OPENVIDU_URL, the program finds a server that closes every connection: the default could be a real OpenVidu.
 func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for c, err := listener.Accept(); err == nil; c, err = listener.Accept() {
+			c.Close()
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 	t.Cleanup(cancel)
 	cmd, log := exec.CommandContext(ctx, self), newTestLog()
 	cmd.Dir, cmd.Stderr = t.TempDir(), log
-	cmd.Env = append(env, "OPENVIDU_TEST_MAIN=1", "GORACE=atexit_sleep_ms=0", "GOCOVERDIR="+cmd.Dir)
+	cmd.Env = append([]string{"OPENVIDU_URL=http://" + listener.Addr().String()}, env...)
+	cmd.Env = append(cmd.Env, "OPENVIDU_TEST_MAIN=1", "GORACE=atexit_sleep_ms=0", "GOCOVERDIR="+cmd.Dir)
 	return cmd, log
 }
 
@@ -310,7 +325,7 @@ func (s *testServer) sendRaw(t *testing.T, raw string) string {
 
 // testRequest returns a request to this server as it is on the wire. Every request of the tests is made here.
 func testRequest(request, body string, header ...string) string {
-	lines := append([]string{request + " HTTP/1.1", "Host: localhost:5000"}, header...)
+	lines := append([]string{request + " HTTP/1.1", "Host: example.com"}, header...)
 	if !slices.Contains(header, "Transfer-Encoding: chunked") {
 		lines = append(lines, fmt.Sprint("Content-Length: ", len(body)))
 	}

@@ -31,6 +31,17 @@ import (
 	"unicode/utf8"
 )
 
+const (
+	checkInterval = 5 * time.Second // from a failed check of OpenVidu to the next one
+
+	headerTimeout = 5 * time.Second  // for receiving a request's header
+	readTimeout   = 10 * time.Second // for receiving a whole request, but not for responding to it
+	idleTimeout   = 2 * time.Minute  // between two requests on a connection
+
+	// stopTimeout is for a whole request: a slow body, OpenVidu, and a client that reads the response slowly.
+	stopTimeout = readTimeout + maxWait + 10*time.Second
+)
+
 func main() {
 	flag.Usage = func() { printUsage(flag.CommandLine.Output()) }
 	flag.Parse() // there are no flags but -h
@@ -96,10 +107,9 @@ func listen(address, port string) (net.Listener, error) {
 	return listener, nil
 }
 
-// waitForOpenVidu checks OpenVidu, and again 5 s after each failure, until it is ready or ctx is done. It logs why
-// OpenVidu can't be used, and again whenever that changes.
+// waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until it is ready or ctx is done. It
+// logs why OpenVidu can't be used, and again whenever that changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
-	const interval = 5 * time.Second
 	var logged httpError // the last reason
 	for {
 		version, publicURL, err := ov.check(ctx)
@@ -113,26 +123,26 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
 		reason, _ := errors.AsType[httpError](err) // every error of ov wraps one
 		if reason != logged {
-			logger.Warn("cannot use OpenVidu yet, retrying", "every", interval, "error", err)
+			logger.Warn("cannot use OpenVidu yet, retrying", "every", checkInterval, "error", err)
 			logged = reason
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(interval):
+		case <-time.After(checkInterval):
 		}
 	}
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if the requests in flight take longer than the server's WriteTimeout.
-// Only a download can: a request to the API takes ReadTimeout and maxWait at most, which is less.
+// It returns an error if the listener fails, or if the requests in flight take longer than stopTimeout. Only a download
+// can: see fileTimeout.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
-		shutdownCtx, cancel := context.WithTimeout(context.Background(), server.WriteTimeout)
+		shutdownCtx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		result <- server.Shutdown(shutdownCtx)
 	})
@@ -141,20 +151,19 @@ func serve(ctx context.Context, cfg *config, api http.Handler, listener net.List
 	}
 	// Shutdown has been called, maybe before Serve. Serve doesn't wait for the requests in flight, but Shutdown does.
 	if err := <-result; err != nil {
-		return fmt.Errorf("requests in flight did not finish within %v: %w", server.WriteTimeout, err)
+		return fmt.Errorf("requests in flight did not finish within %v: %w", stopTimeout, err)
 	}
 	return nil
 }
 
 // newServer returns a server with timeouts, so that slow clients can't tie it up.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	const readTimeout = 10 * time.Second // for receiving the whole request, but not for responding to it
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      readTimeout + maxWait + 10*time.Second, // for a slow body, OpenVidu and the response
-		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      stopTimeout,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10, // ample for a browser; the default is 1 MiB
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
@@ -196,7 +205,7 @@ var settings = []struct {
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
 		parse: (*config).parseOrigins},
-	{name: "STATIC_DIR", usage: "directory with a frontend's files, or none for the built-in page",
+	{name: "STATIC_DIR", usage: "directory with a frontend's files, served at /, or none for the built-in page",
 		parse: (*config).parseStaticDir},
 }
 

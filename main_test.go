@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,7 +195,8 @@ func TestDotenv(t *testing.T) {
 			"export OPENVIDU_SECRET=a", "\n  \n# x\n  # OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a",
 			"  export\tOPENVIDU_SECRET = a  ",
 			"other.name-1=x\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=b\nOPENVIDU_SECRET=a", "OPENVIDU_SECRET=a # b",
-			"OPENVIDU_SECRET=a\t# b", "OPENVIDU_SECRET=a #", "OPENVIDU_SECRET='a'# b", `OPENVIDU_SECRET = "a" # "b"`}},
+			"OPENVIDU_SECRET=a\t# b", "OPENVIDU_SECRET=a #", "OPENVIDU_SECRET=a # b # c", "OPENVIDU_SECRET='a'# b",
+			`OPENVIDU_SECRET = "a" # "b"`}},
 		{"a b", []string{"OPENVIDU_SECRET =\ta b "}},
 		{"a=b==", []string{"OPENVIDU_SECRET=a=b=="}},
 		{"a# b", []string{"OPENVIDU_SECRET=a# b", "OPENVIDU_SECRET=a# b # c"}},
@@ -203,6 +204,7 @@ func TestDotenv(t *testing.T) {
 		{"$a${b}", []string{"OPENVIDU_SECRET=$a${b}"}},
 		{"a\"b'", []string{"OPENVIDU_SECRET=a\"b'"}},
 		{"a # b", []string{`OPENVIDU_SECRET="a # b"`}},
+		{"it's", []string{`OPENVIDU_SECRET="it's"`, "OPENVIDU_SECRET=it's"}},
 		{` a "b" `, []string{`OPENVIDU_SECRET=' a "b" ' # c`}},
 		{`a\n$b`, []string{`OPENVIDU_SECRET="a\n$b"`}},
 		{"MY_SECRET", []string{"OPENVIDU_SECRET=", "OPENVIDU_SECRET= # b", "OPENVIDU_SECRET=\t# b",
@@ -233,6 +235,7 @@ func TestDocumentedSettings(t *testing.T) {
 	var usage strings.Builder
 	printUsage(&usage)
 	example, readme := testRead(t, ".env.example"), testRead(t, "README.md")
+	plain := strings.ReplaceAll(regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(readme, "$1"), "`", "")
 	elsewhere := strings.NewReplacer("=/frontend", "=.", "=../openvidu-tutorials/openvidu-js/web", "=.")
 	var names []string
 	for _, s := range settings {
@@ -244,6 +247,7 @@ func TestDocumentedSettings(t *testing.T) {
 		testContains(t, "-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, usageDefault))
 		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
 		testContains(t, "README.md", readme, "\n| `"+s.name+"` | "+cell+" |")
+		testContains(t, "README.md, without markup", plain, "\n| "+s.name+" | "+usageDefault+" | "+s.usage)
 		for _, setting := range testFind(example+readme, "("+s.name+"=[^\\s`]+)") {
 			// Compose's ${NAME} becomes a text that is long enough for a password.
 			expanded := os.Expand(setting, func(string) string { return "abcdefghijklmnop" })
@@ -257,6 +261,7 @@ func TestDocumentedSettings(t *testing.T) {
 			t.Errorf("README.md: %s is not a setting", name)
 		}
 	}
+	testContains(t, ".gitignore", testRead(t, ".gitignore"), "\n.env\n")
 	want, _ := loadConfig(testEnv(), testDir("", ""))
 	got, err := loadConfig(testEnv(), testDir(".env", example))
 	if err != nil {
@@ -280,40 +285,66 @@ func TestReadme(t *testing.T) {
 		}
 	}
 
-	// The table of statuses has one for each httpError but 499, and net/http's 405.
-	source := testRead(t, "main.go") + testRead(t, "handlers.go") + testRead(t, "openvidu.go")
-	var statuses []string
-	for status := 400; status < 600; status++ {
-		name := "http.Status" + regexp.MustCompile(`\W`).ReplaceAllString(http.StatusText(status), "")
-		if status == 405 || strings.Contains(source, "httpError{"+name+",") {
-			statuses = append(statuses, strconv.Itoa(status))
+	// The table of statuses has one for each message but 499, and net/http's 405.
+	statuses := []string{"405"}
+	for _, message := range testMessages {
+		if status := message[:3]; status != "499" && !slices.Contains(statuses, status) {
+			statuses = append(statuses, status)
 		}
 	}
+	slices.Sort(statuses)
 	testEqual(t, "README.md: table of statuses", testFind(readme, `(?m)^\| (\d{3}) \|`), statuses)
-
-	server := newServer(nil, slog.New(slog.DiscardHandler))
-	seconds := func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()) }
-	testEqual(t, "README.md: 408", testFind(readme, `\| 408 \| .* (\d+) s`), []string{seconds(server.ReadTimeout)})
-	testEqual(t, "README.md: 413", testFind(readme, `\| 413 \| .* (\d+) KiB`), []string{strconv.Itoa(maxBody >> 10)})
-	testEqual(t, "README.md: 504", testFind(readme, `\| 504 \| .* (\d+) s`), []string{seconds(maxWait)})
-	for _, stop := range testFind(readme, `(?:TimeoutStopSec=|stop_grace_period: |--stop-timeout )(\d+)`) {
-		testEqual(t, "README.md: time to stop", stop, seconds(server.WriteTimeout))
-	}
+	testEqual(t, "README.md: table of requests", testFind(readme, "\n\\| `(\\w+ /api/[^`]*)` \\|"), testRoutes)
 
 	_, troubleshooting, _ := strings.Cut(readme, "\n## Troubleshooting\n")
 	troubleshooting, _, _ = strings.Cut(troubleshooting, "\n## ")
-	source += testRead(t, "public/index.html")
-	// These come from browsers and net/http.
-	others := []string{"Failed to fetch", "Failed to construct 'WebSocket'", "NotFoundError", "TypeError",
-		"404 page not found"}
+	// The last ones come from browsers and net/http.
+	known := strings.Join(testMessages, "\n") + testRead(t, "public/index.html") + "origin_not_allowed" +
+		"Failed to fetch, Failed to construct 'WebSocket', NotFoundError, TypeError, 404 page not found"
 	for _, text := range testFind(troubleshooting, "(?m)^\\| [^|`]*`([^`]+)`") {
-		if !strings.Contains(source, strings.TrimSuffix(text, "…")) && !slices.Contains(others, text) {
-			t.Errorf("README.md: the program has no message %q", text)
-		}
+		testContains(t, "what the program, the page, browsers and net/http say", known, strings.TrimSuffix(text, "…"))
 	}
 	version := testFind(testRead(t, "go.mod"), `\ngo (\d+\.\d+)`)[0]
 	for _, documented := range testFind(readme, `(?:/dl/\) |golang:)([\d.]+\d)`) {
 		testEqual(t, "README.md: version of Go", documented, version)
+	}
+}
+
+// These are the limits of the program, and what the README says about them. Other tests use the constants.
+func TestLimits(t *testing.T) {
+	readme := testRead(t, "README.md")
+	server := newServer(nil, slog.New(slog.DiscardHandler))
+	transport := newOpenVidu(&url.URL{}, "", false).client.Transport.(*http.Transport)
+	for _, tt := range []struct {
+		name      string
+		got, want any
+		readme    string
+	}{
+		{name: "time for a header", got: headerTimeout, want: 5 * time.Second},
+		{name: "time for a request", got: readTimeout, want: 10 * time.Second,
+			readme: "| 408 | The body didn't arrive within 10 s of the request's start. |"},
+		{name: "time for OpenVidu", got: maxWait, want: 30 * time.Second,
+			readme: "| 504 | OpenVidu didn't respond within 30 s. |"},
+		{name: "time to stop", got: stopTimeout, want: 50 * time.Second,
+			readme: "this server waits up to 50 s for the requests in"},
+		{name: "time to stop for systemd", got: stopTimeout, want: 50 * time.Second, readme: "set `TimeoutStopSec=50`"},
+		{name: "time to stop for Docker", got: stopTimeout, want: 50 * time.Second, readme: " --stop-timeout 50 "},
+		{name: "time to stop for Compose", got: stopTimeout, want: 50 * time.Second, readme: "stop_grace_period: 50s"},
+		{name: "time for a file", got: fileTimeout, want: 10 * time.Minute},
+		{name: "time until the next check", got: checkInterval, want: 5 * time.Second},
+		{name: "time for a connection", got: connectTimeout, want: 5 * time.Second},
+		{name: "idle connections of clients", got: idleTimeout, want: 2 * time.Minute},
+		{name: "idle connections to OpenVidu", got: maxIdle, want: 30 * time.Second}, // OpenVidu's limit is 60 s
+		{name: "connections to OpenVidu", got: maxRequests, want: 32},
+		{name: "body", got: maxBody, want: 100 << 10, readme: "is an optional JSON object of at most 100 KiB."},
+		{name: "too large a body", got: maxBody, want: 100 << 10, readme: "| 413 | The body exceeds 100 KiB. |"},
+		{name: "response's body", got: maxResponse, want: 1 << 20},
+		{name: "header", got: server.MaxHeaderBytes, want: 16 << 10},
+		{name: "response's header", got: transport.MaxResponseHeaderBytes, want: int64(64 << 10)},
+		{name: "session ID", got: maxSessionID, want: 1000},
+	} {
+		testEqual(t, tt.name, tt.got, tt.want)
+		testContains(t, "README.md", readme, tt.readme)
 	}
 }
 
@@ -336,17 +367,18 @@ func TestQuickStart(t *testing.T) {
 	})
 }
 
-// OpenVidu is checked until it is ready. Each check starts 5 s after the previous one has failed. The log shows a
-// reason only if it has changed.
+// OpenVidu is checked until it is ready. Each check starts checkInterval after the previous one has failed. The log
+// shows a reason only if it has changed.
 func TestStartUpCheck(t *testing.T) {
 	warning := func(want, cause string) string {
 		_, text, _ := strings.Cut(want, " ")
-		return fmt.Sprintf("level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=5s error=%q\n", text+cause)
+		return fmt.Sprintf("level=WARN msg=\"cannot use OpenVidu yet, retrying\" every=%v error=%q\n",
+			checkInterval, text+cause)
 	}
 	responses := []http.HandlerFunc{fakeResponse(503, ""), fakeResponse(500, recordedHTML), fakeResponse(200, "<"),
 		fakeResponse(200, "{}"), fakeResponse(201, recordedConfig), fakeResponse(403, ""), fakeResponse(401, ""),
-		fakeResponse(503, ""), fakeHang(""), http.RedirectHandler("/", http.StatusMovedPermanently).ServeHTTP,
-		fakeDelay(29*time.Second, fakeRecorded)}
+		fakeResponse(503, ""), http.RedirectHandler("/", http.StatusMovedPermanently).ServeHTTP, fakeHang(""),
+		fakeDelay(maxWait-time.Second, fakeRecorded)}
 	testBubble(t, func(t *testing.T) {
 		start := time.Now()
 		var checked []time.Duration
@@ -357,14 +389,19 @@ func TestStartUpCheck(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // more than all checks take
 		defer cancel()
 		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
-		testEqual(t, "times of the checks", fmt.Sprint(checked), "[0s 5s 10s 15s 20s 25s 30s 35s 40s 1m15s 1m20s]")
-		testEqual(t, "time of the last response", time.Since(start), 109*time.Second)
+		var want []time.Duration
+		for i := range responses {
+			want = append(want, time.Duration(i)*checkInterval)
+		}
+		want[len(want)-1] += maxWait // the check before it times out
+		testEqual(t, "times of the checks", checked, want)
+		testEqual(t, "time of the last response", time.Since(start), want[len(want)-1]+maxWait-time.Second)
 		testContains(t, "requests to OpenVidu", s.openvidu.received(), wantReceived("GET /openvidu/api/config", ""))
 		testEqual(t, "log", s.log.lines(),
 			warning(wantFailed, ": status 503")+
 				warning(wantUnexpected, ": invalid character '<' looking for beginning of value")+
 				warning(wantForbidden, ": status 403")+warning(wantCredentials, ": status 401")+
-				warning(wantFailed, ": status 503")+warning(wantTimeout, "")+warning(wantNoAPI, ": status 301")+
+				warning(wantFailed, ": status 503")+warning(wantNoAPI, ": status 301")+warning(wantTimeout, "")+
 				"level=INFO msg=\"OpenVidu is ready\" version=2.31.0 OPENVIDU_PUBLICURL=http://localhost:4443\n")
 	})
 
@@ -377,8 +414,8 @@ func TestStartUpCheck(t *testing.T) {
 	testRows(t, []row{
 		{name: "shutdown before the check", openvidu: fakeHang(""), after: 0, wantLog: ""},
 		{name: "shutdown during the check", openvidu: fakeHang(""), after: time.Second, wantLog: ""},
-		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""), after: 4 * time.Second,
-			wantLog: warning(wantCredentials, ": status 401")},
+		{name: "shutdown before the next check", openvidu: fakeResponse(401, ""),
+			after: checkInterval - time.Second, wantLog: warning(wantCredentials, ": status 401")},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
@@ -395,8 +432,8 @@ func TestTimeouts(t *testing.T) {
 	const noResponse = "unexpected EOF"
 	whole := testRequest(testSessions, "{}")
 	head := strings.TrimSuffix(whole, "{}")
-	logged := func(want, duration string) string {
-		return strings.Replace(wantLogLine(testSessions, want, ""), "=0s", "="+duration, 1)
+	logged := func(want string, duration time.Duration) string {
+		return strings.Replace(wantLogLine(testSessions, want, ""), "=0s", "="+duration.String(), 1)
 	}
 	type row struct {
 		name       string
@@ -409,22 +446,25 @@ func TestTimeouts(t *testing.T) {
 		wantLog    string
 	}
 	testRows(t, []row{
-		{name: "headers in 4 s", openvidu: fakeRecorded, writes: []string{"POST ", whole[5:]}, pause: 4 * time.Second,
-			want: wantText("200 SessionA"), wantAfter: 4 * time.Second, wantLog: logged("200", "0s")},
-		{name: "headers that never end", writes: []string{head[:len(head)-2]}, want: noResponse,
-			wantAfter: 5 * time.Second},
-		{name: "body in 9 s, OpenVidu takes 29 s", openvidu: fakeDelay(29*time.Second, fakeRecorded),
-			writes: []string{head + "{", "}"}, pause: 9 * time.Second,
-			want: wantText("200 SessionA"), wantAfter: 38 * time.Second, wantLog: logged("200", "38s")},
+		{name: "slow header", openvidu: fakeRecorded, writes: []string{"POST ", whole[5:]},
+			pause: headerTimeout - time.Second, want: wantText("200 SessionA"), wantAfter: headerTimeout - time.Second,
+			wantLog: logged("200", 0)},
+		{name: "header that never ends", writes: []string{head[:len(head)-2]}, want: noResponse,
+			wantAfter: headerTimeout},
+		{name: "slow body and slow OpenVidu", openvidu: fakeDelay(maxWait-time.Second, fakeRecorded),
+			writes: []string{head + "{", "}"}, pause: readTimeout - time.Second, want: wantText("200 SessionA"),
+			wantAfter: readTimeout + maxWait - 2*time.Second,
+			wantLog:   logged("200", readTimeout+maxWait-2*time.Second)},
 		{name: "body that never ends", writes: []string{head + "{"}, want: wantText(wantSlowBody, "Connection: close"),
-			wantAfter: 10 * time.Second, wantLog: logged(wantSlowBody, "10s")},
+			wantAfter: readTimeout, wantLog: logged(wantSlowBody, readTimeout)},
 		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole}, want: wantText(wantTimeout),
-			wantAfter: 30 * time.Second, wantLog: logged(wantTimeout, "30s")},
-		{name: "client that reads after 49 s", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: 49 * time.Second, want: wantText("200 SessionA"), wantAfter: 49 * time.Second,
-			wantLog: logged("200", "0s")},
-		{name: "client that reads after 51 s", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: 51 * time.Second, want: noResponse, wantAfter: 51 * time.Second, wantLog: logged("200", "0s")},
+			wantAfter: maxWait, wantLog: logged(wantTimeout, maxWait)},
+		{name: "client that reads late", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: stopTimeout - time.Second, want: wantText("200 SessionA"), wantAfter: stopTimeout - time.Second,
+			wantLog: logged("200", 0)},
+		{name: "client that reads too late", openvidu: fakeRecorded, writes: []string{whole},
+			readsAfter: stopTimeout + time.Second, want: noResponse, wantAfter: stopTimeout + time.Second,
+			wantLog: logged("200", 0)},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
@@ -449,14 +489,14 @@ func TestTimeouts(t *testing.T) {
 		testEqual(t, "response", testReadResponse(c, "POST"), wantText("200 SessionA"))
 		start := time.Now()
 		testEqual(t, "response on an idle connection", testReadResponse(c, "POST"), noResponse)
-		testEqual(t, "time until an idle connection is closed", time.Since(start), 2*time.Minute)
+		testEqual(t, "time until an idle connection is closed", time.Since(start), idleTimeout)
 	})
 }
 
-// From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than 50 s.
+// From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than stopTimeout.
 func TestShutdown(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
-		s := startTest(t, fakeDelay(29*time.Second, fakeRecorded))
+		s := startTest(t, fakeDelay(maxWait-time.Second, fakeRecorded))
 		c := s.dial(t)
 		request := testRequest(testSessions, "{}")
 		io.WriteString(c, request[:len(request)-1])
@@ -469,13 +509,13 @@ func TestShutdown(t *testing.T) {
 		}
 		testEqual(t, "log after the signal", s.log.lines(),
 			"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
-		time.Sleep(9 * time.Second)
+		time.Sleep(readTimeout - time.Second)
 		io.WriteString(c, "}")
 		testEqual(t, "response to the longest request", testReadResponse(c, "POST"),
 			wantText("200 SessionA", "Connection: close"))
 		testEqual(t, "result", <-s.result, nil)
 		testEqual(t, "time until the end", time.Since(start).Truncate(time.Second),
-			38*time.Second) // Shutdown polls twice a second
+			readTimeout+maxWait-2*time.Second) // Shutdown polls twice a second
 	})
 
 	dir := t.TempDir()
@@ -491,8 +531,8 @@ func TestShutdown(t *testing.T) {
 		start := time.Now()
 		s.stop()
 		testEqual(t, "result of a download that doesn't end", fmt.Sprint(<-s.result),
-			"requests in flight did not finish within 50s: context deadline exceeded")
-		testEqual(t, "time of a download that doesn't end", time.Since(start), 50*time.Second)
+			fmt.Sprintf("requests in flight did not finish within %v: context deadline exceeded", stopTimeout))
+		testEqual(t, "time of a download that doesn't end", time.Since(start), stopTimeout)
 	})
 }
 
@@ -545,6 +585,7 @@ func TestProgram(t *testing.T) {
 		wantLogLine(testSessions, "200", "")+wantLogLine(testSessions, wantPassword, "")+
 		wantLogLine("GET /go.mod", "200", "")+
 		"level=INFO msg=\"shutting down, waiting for requests in flight\"\n")
+	testMatch(t, "times in the log", s.log.text(), `^(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\S+ level=.*\n)+$`)
 	testEqual(t, "requests to OpenVidu, the second with the cookie of the first", f.received(),
 		wantReceived("GET /path/openvidu/api/config", "")+
 			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
@@ -580,6 +621,25 @@ func TestProgramVerifies(t *testing.T) {
 	testMatch(t, "log", s.log.lines(), "^level=INFO msg=listening .*\n"+
 		"level=WARN msg=\"API_PASSWORD is not set: anyone who can reach this server can join any session\"\n"+
 		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" .* error=\"cannot verify OpenVidu's certificate: .*\n$")
+}
+
+// SSL_CERT_FILE adds a trusted certificate, as the README says. Go reads it only once, so the program runs in a process
+// of its own.
+func TestCertificateFile(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		t.Skip("on Windows and macOS, Go asks the system, not SSL_CERT_FILE")
+	}
+	t.Parallel()
+	f := newFake(fakeRecorded)
+	f.TLS = &tls.Config{}
+	f.start(t, nil)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, "OPENVIDU_URL="+f.URL, "SSL_CERT_FILE="+file)
+	p.waitFor(t, "is ready")
 }
 
 // The program serves while it checks OpenVidu. A shutdown cancels the check, even if the signal arrives before the

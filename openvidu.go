@@ -31,6 +31,12 @@ const (
 	// tokens per second stays the same.
 	maxRequests = 32
 
+	connectTimeout = 5 * time.Second // for a connection to OpenVidu, and again for its TLS handshake
+
+	// maxIdle limits how long a connection is kept for reuse. It is less than Tomcat's 60 s (keepAliveTimeout): a POST
+	// can fail on a connection that Tomcat is closing.
+	maxIdle = 30 * time.Second
+
 	maxResponse = 1 << 20 // bytes of a response's body
 
 	// maxSessionID limits the length of a session ID. It is far below the 8 KiB that Tomcat allows for path and
@@ -99,14 +105,13 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
-				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-				TLSHandshakeTimeout: 5 * time.Second,
+				DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
+				TLSHandshakeTimeout: connectTimeout,
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
 				// This limits requests, because a Transport with a DialContext doesn't use HTTP/2 by default.
-				MaxConnsPerHost:     maxRequests,
-				MaxIdleConnsPerHost: maxRequests,
-				// Less than Tomcat's 60 s (keepAliveTimeout): a POST can fail on a connection that Tomcat is closing.
-				IdleConnTimeout:        30 * time.Second,
+				MaxConnsPerHost:        maxRequests,
+				MaxIdleConnsPerHost:    maxRequests,
+				IdleConnTimeout:        maxIdle,
 				MaxResponseHeaderBytes: 64 << 10, // the default is 10 MiB
 			},
 			// Redirects, which may turn a POST into a GET, are not followed: they mean that OPENVIDU_URL is wrong.

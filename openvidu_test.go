@@ -101,10 +101,10 @@ func TestOpenViduFaults(t *testing.T) {
 			openvidu: fakeResponse(200, `{"type":"WEBRTC","token":null,"data":"`+testToken+`"}`)},
 		{name: "response without anything", request: testConnections, openvidu: fakeResponse(200, "{}"),
 			want: wantUnexpected, wantCause: "no token"},
-		{name: "response of 1 MiB", request: testConnections, openvidu: padded(maxResponse),
+		{name: "largest response", request: testConnections, openvidu: padded(maxResponse),
 			want: "200 " + testToken},
-		{name: "response of 1 MiB and a byte", request: testConnections, openvidu: padded(maxResponse + 1),
-			want: wantUnexpected, wantCause: "larger than 1048576 bytes"},
+		{name: "response that is a byte too large", request: testConnections, openvidu: padded(maxResponse + 1),
+			want: wantUnexpected, wantCause: fmt.Sprintf("larger than %d bytes", maxResponse)},
 		{name: "truncated body", request: testConnections, want: wantFailed, wantCause: "unexpected EOF",
 			openvidu: fakeText("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + recordedConnection)},
 		{name: "invalid chunk", request: testConnections, want: wantFailed, wantCause: "invalid byte in chunk length",
@@ -264,13 +264,13 @@ func TestSharedCallFails(t *testing.T) {
 	})
 }
 
-// At most 32 requests to OpenVidu are made at a time, each on a connection of its own, which is reused. The others
-// wait for their turn, first come, first served, for 30 s at most.
+// At most maxRequests requests to OpenVidu are made at a time, each on a connection of its own, which is reused. The
+// others wait for their turn, first come, first served, for maxWait at most.
 func TestTurns(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		release := make(chan bool)
 		s := startTest(t, fakeAfter(release, fakeRecorded))
-		responses := make(chan string, 50)
+		responses := make(chan string, maxRequests+18)
 		var ids []string
 		for i := range cap(responses) {
 			ids = append(ids, fmt.Sprint("s", i))
@@ -285,21 +285,21 @@ func TestTurns(t *testing.T) {
 			}
 			return fmt.Sprint(ids)
 		}
-		testEqual(t, "sessions that have their turn", arrived(), fmt.Sprint(ids[:32]))
+		testEqual(t, "sessions that have their turn", arrived(), fmt.Sprint(ids[:maxRequests]))
 		for i := range 9 {
 			if i == 4 {
-				time.Sleep(29 * time.Second)
+				time.Sleep(maxWait - time.Second)
 			}
 			release <- true
 			synctest.Wait()
-			testEqual(t, "session that has its turn next", arrived(), fmt.Sprint(ids[32+i:33+i]))
+			testEqual(t, "session that has its turn next", arrived(), fmt.Sprint(ids[maxRequests+i:][:1]))
 		}
-		testEqual(t, "connections", s.openvidu.connected.Load(), 32)
+		testEqual(t, "connections", s.openvidu.connected.Load(), maxRequests)
 		statuses := map[string]int{}
 		for range cap(responses) {
 			statuses[(<-responses)[:3]]++
 		}
-		testEqual(t, "statuses of the responses", fmt.Sprint(statuses), "map[200:9 504:41]")
+		testEqual(t, "statuses of the responses", fmt.Sprint(statuses), fmt.Sprintf("map[200:9 504:%d]", maxRequests+9))
 	})
 }
 
@@ -358,19 +358,19 @@ func TestDeadConnections(t *testing.T) {
 	})
 }
 
-// An endless response is read up to 1 MiB, not until the request times out.
+// An endless response is read up to maxResponse, not until the request times out.
 func TestEndlessResponse(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		sent := 0
 		s := startTest(t, func(w http.ResponseWriter, r *http.Request) {
-			for n, err := 0, error(nil); err == nil && sent < 8<<20; sent += n {
+			for n, err := 0, error(nil); err == nil && sent < 8*maxResponse; sent += n {
 				n, err = w.Write(make([]byte, 1<<10))
 			}
 		})
 		testEqual(t, "response", s.send(t, testSessions, ""),
 			wantText(wantUnexpected))
 		synctest.Wait()
-		testEqual(t, "MiB that OpenVidu could send", sent>>20, 1)
+		testEqual(t, "times maxResponse that OpenVidu could send", sent/maxResponse, 1)
 	})
 }
 
@@ -428,10 +428,10 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-// Connecting to OpenVidu takes 5 s at most, and so does the TLS handshake.
+// Connecting to OpenVidu takes connectTimeout at most, and so does the TLS handshake.
 func TestConnectTimeouts(t *testing.T) {
-	// No address is unresponsive on every system. A name server that doesn't respond takes its place, because the 5 s
-	// include the lookup. Another lookup comes first: package net has to create its channels outside the bubble.
+	// No address is unresponsive on every system. A name server that doesn't respond takes its place, because the
+	// time includes the lookup. Another lookup comes first: package net has to create its channels outside the bubble.
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
 	noNetwork := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
@@ -453,7 +453,7 @@ func TestConnectTimeouts(t *testing.T) {
 			t.Skip("this system is configured not to ask name servers")
 		}
 		testMatch(t, "error", fmt.Sprint(err), "^cannot reach OpenVidu: .*i/o timeout$")
-		testEqual(t, "time to connect", time.Since(start), 5*time.Second)
+		testEqual(t, "time to connect", time.Since(start), connectTimeout)
 	})
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, nil, "OPENVIDU_URL=https://127.0.0.1:4443")
@@ -464,12 +464,13 @@ func TestConnectTimeouts(t *testing.T) {
 		}
 		start := time.Now()
 		testEqual(t, "response", s.send(t, testSessions, ""), wantText(wantUnreachable))
-		testEqual(t, "time of the TLS handshake", time.Since(start), 5*time.Second)
+		testEqual(t, "time of the TLS handshake", time.Since(start), connectTimeout)
 		testContains(t, "cause", s.log.lines(), "TLS handshake timeout")
 	})
 }
 
-// A request waits for OpenVidu for 30 s at most, whatever it waits for. TestTimeouts has a session that never arrives.
+// A request waits for OpenVidu for maxWait at most, whatever it waits for. TestTimeouts has a session that never
+// arrives.
 func TestOpenViduTimeouts(t *testing.T) {
 	type row struct {
 		name, request string
@@ -483,21 +484,21 @@ func TestOpenViduTimeouts(t *testing.T) {
 		s := startTest(t, tt.openvidu)
 		start := time.Now()
 		testEqual(t, "response", s.send(t, tt.request, ""), wantText(wantTimeout))
-		testEqual(t, "time", time.Since(start), 30*time.Second)
+		testEqual(t, "time", time.Since(start), maxWait)
 	})
 }
 
-// Connections to OpenVidu are reused if they were idle for less than 30 s; OpenVidu closes them after 60 s.
+// Connections to OpenVidu are reused if they were idle for less than maxIdle.
 func TestIdleConnections(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeDelay(time.Second, fakeRecorded))
 		for _, tt := range []struct {
 			idle time.Duration
 			want int32 // connections so far
-		}{{0, 32}, {29 * time.Second, 32}, {31 * time.Second, 64}} {
+		}{{0, maxRequests}, {maxIdle - time.Second, maxRequests}, {maxIdle + time.Second, 2 * maxRequests}} {
 			time.Sleep(tt.idle)
 			var clients sync.WaitGroup
-			for range 32 {
+			for range maxRequests {
 				clients.Go(func() { s.send(t, testSessions, "") })
 			}
 			clients.Wait()
