@@ -230,11 +230,12 @@ func TestDotenv(t *testing.T) {
 }
 
 // -h, .env.example and the README state the same settings and defaults. All examples of settings in .env.example and
-// the README are valid.
+// the documents are valid.
 func TestDocumentedSettings(t *testing.T) {
 	var usage strings.Builder
 	printUsage(&usage)
-	example, readme := testRead(t, ".env.example"), testRead(t, "README.md")
+	example := testRead(t, ".env.example")
+	readme, deployment := testRead(t, "README.md"), testRead(t, "docs/deployment.md")
 	plain := strings.ReplaceAll(regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(readme, "$1"), "`", "")
 	elsewhere := strings.NewReplacer("=/frontend", "=.", "=../openvidu-tutorials/openvidu-js/web", "=.")
 	var names []string
@@ -248,7 +249,7 @@ func TestDocumentedSettings(t *testing.T) {
 		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
 		testContains(t, "README.md", readme, "\n| `"+s.name+"` | "+cell+" |")
 		testContains(t, "README.md, without markup", plain, "\n| "+s.name+" | "+usageDefault+" | "+s.usage)
-		for _, setting := range testFind(example+readme, "("+s.name+"=[^\\s`]+)") {
+		for _, setting := range testFind(example+readme+deployment, "("+s.name+"=[^\\s`]+)") {
 			// Compose's ${NAME} becomes a text that is long enough for a password.
 			expanded := os.Expand(setting, func(string) string { return "abcdefghijklmnop" })
 			if _, err := loadConfig(testEnv(elsewhere.Replace(expanded)), testDir("", "")); err != nil {
@@ -256,9 +257,10 @@ func TestDocumentedSettings(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range testFind(readme, `(?m)(?: -e |^ +- )(\w+)=`) {
+	names = append(names, "SSL_CERT_FILE") // Go's
+	for _, name := range testFind(deployment, "(?m)(?: -e |^ +- |`- |^)([A-Z_]+)=") {
 		if !slices.Contains(names, name) {
-			t.Errorf("README.md: %s is not a setting", name)
+			t.Errorf("docs/deployment.md: %s is not a setting", name)
 		}
 	}
 	testContains(t, ".gitignore", testRead(t, ".gitignore"), "\n.env\n")
@@ -271,17 +273,31 @@ func TestDocumentedSettings(t *testing.T) {
 	testEqual(t, "settings of .env.example", *got, *want)
 }
 
-// The README agrees with what can be derived from the program: links, statuses, limits, messages and versions.
-func TestReadme(t *testing.T) {
-	readme := testRead(t, "README.md")
-	var anchors []string
-	for _, heading := range testFind(readme, `(?m)^#+ (.+)$`) {
-		anchor := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading), "")
-		anchors = append(anchors, strings.ReplaceAll(anchor, " ", "-"))
+// The documents agree with what can be derived from the program: links, statuses, messages and versions.
+func TestDocuments(t *testing.T) {
+	readme, deployment := testRead(t, "README.md"), testRead(t, "docs/deployment.md")
+	anchors := func(document string) []string {
+		var all []string
+		for _, heading := range testFind(document, `(?m)^#+ (.+)$`) {
+			anchor := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading), "")
+			all = append(all, strings.ReplaceAll(anchor, " ", "-"))
+		}
+		return all
 	}
-	for _, link := range testFind(readme, `\]\(#([^)]*)\)`) {
-		if !slices.Contains(anchors, link) {
-			t.Errorf("README.md: no heading for the link #%s", link)
+	for _, links := range []struct{ from, to, document, prefix string }{
+		{from: "README.md", to: "README.md", document: readme, prefix: ""},
+		{from: "README.md", to: "docs/deployment.md", document: readme, prefix: "docs/deployment.md"},
+		{from: "docs/deployment.md", to: "docs/deployment.md", document: deployment, prefix: ""},
+		{from: "docs/deployment.md", to: "README.md", document: deployment, prefix: "../README.md"},
+	} {
+		found := testFind(links.document, `\]\(`+regexp.QuoteMeta(links.prefix)+`#([^)]*)\)`)
+		if len(found) == 0 {
+			t.Errorf("%s has no links to headings of %s", links.from, links.to)
+		}
+		for _, link := range found {
+			if !slices.Contains(anchors(testRead(t, links.to)), link) {
+				t.Errorf("%s: no heading for the link #%s to %s", links.from, link, links.to)
+			}
 		}
 	}
 
@@ -298,53 +314,56 @@ func TestReadme(t *testing.T) {
 
 	_, troubleshooting, _ := strings.Cut(readme, "\n## Troubleshooting\n")
 	troubleshooting, _, _ = strings.Cut(troubleshooting, "\n## ")
-	// The last ones come from browsers and net/http.
-	known := strings.Join(testMessages, "\n") + testRead(t, "public/index.html") + "origin_not_allowed" +
-		"Failed to fetch, Failed to construct 'WebSocket', NotFoundError, TypeError, 404 page not found"
+	// The last ones come from browsers, net/http, nginx and OpenVidu.
+	known := strings.Join(testMessages, "\n") + testRead(t, "public/index.html") + "origin_not_allowed, " +
+		"Failed to fetch, Failed to construct 'WebSocket', NotFoundError, TypeError, 404 page not found, 502, " +
+		`"status":401`
 	for _, text := range testFind(troubleshooting, "(?m)^\\| [^|`]*`([^`]+)`") {
 		testContains(t, "what the program, the page, browsers and net/http say", known, strings.TrimSuffix(text, "…"))
 	}
 	version := testFind(testRead(t, "go.mod"), `\ngo (\d+\.\d+)`)[0]
-	for _, documented := range testFind(readme, `(?:/dl/\) |golang:)([\d.]+\d)`) {
-		testEqual(t, "README.md: version of Go", documented, version)
-	}
+	testEqual(t, "versions of Go in the documents", testFind(readme+deployment, `(?:/dl/\) |golang:)([\d.]+\d)`),
+		[]string{version, version})
 }
 
-// These are the limits of the program, and what the README says about them. Other tests use the constants.
+// These are the limits of the program, and what the documents say about them. Other tests use the constants.
 func TestLimits(t *testing.T) {
-	readme := testRead(t, "README.md")
+	documents := testRead(t, "README.md") + testRead(t, "docs/deployment.md")
+	documents = strings.Join(strings.Fields(documents), " ") // wrapped in another way
 	server := newServer(nil, slog.New(slog.DiscardHandler))
 	transport := newOpenVidu(&url.URL{}, "", false).client.Transport.(*http.Transport)
 	for _, tt := range []struct {
-		name      string
-		got, want any
-		readme    string
+		name       string
+		got, want  any
+		documented string
 	}{
 		{name: "time for a header", got: headerTimeout, want: 5 * time.Second},
 		{name: "time for a request", got: readTimeout, want: 10 * time.Second,
-			readme: "| 408 | The body didn't arrive within 10 s of the request's start. |"},
+			documented: "| 408 | The body didn't arrive within 10 s of the request's start. |"},
 		{name: "time for OpenVidu", got: maxWait, want: 30 * time.Second,
-			readme: "| 504 | OpenVidu didn't respond within 30 s. |"},
+			documented: "| 504 | OpenVidu didn't respond within 30 s. |"},
 		{name: "time to stop", got: stopTimeout, want: 50 * time.Second,
-			readme: "this server waits up to 50 s for the requests in"},
-		{name: "time to stop for systemd", got: stopTimeout, want: 50 * time.Second, readme: "set `TimeoutStopSec=50`"},
-		{name: "time to stop for Docker", got: stopTimeout, want: 50 * time.Second, readme: " --stop-timeout 50 "},
-		{name: "time to stop for Compose", got: stopTimeout, want: 50 * time.Second, readme: "stop_grace_period: 50s"},
+			documented: "this server waits up to 50 s for the requests in flight"},
+		{name: "time to stop for systemd", got: stopTimeout, want: 50 * time.Second,
+			documented: " TimeoutStopSec=50 "},
+		{name: "time to stop for Docker", got: stopTimeout, want: 50 * time.Second, documented: " --stop-timeout 50 "},
+		{name: "time to stop for Compose", got: stopTimeout, want: 50 * time.Second,
+			documented: "stop_grace_period: 50s"},
 		{name: "time for a file", got: fileTimeout, want: 10 * time.Minute},
 		{name: "time until the next check", got: checkInterval, want: 5 * time.Second},
 		{name: "time for a connection", got: connectTimeout, want: 5 * time.Second},
 		{name: "idle connections of clients", got: idleTimeout, want: 2 * time.Minute},
 		{name: "idle connections to OpenVidu", got: maxIdle, want: 30 * time.Second}, // OpenVidu's limit is 60 s
 		{name: "connections to OpenVidu", got: maxRequests, want: 32},
-		{name: "body", got: maxBody, want: 100 << 10, readme: "is an optional JSON object of at most 100 KiB."},
-		{name: "too large a body", got: maxBody, want: 100 << 10, readme: "| 413 | The body exceeds 100 KiB. |"},
+		{name: "body", got: maxBody, want: 100 << 10, documented: "is an optional JSON object of at most 100 KiB."},
+		{name: "too large a body", got: maxBody, want: 100 << 10, documented: "| 413 | The body exceeds 100 KiB. |"},
 		{name: "response's body", got: maxResponse, want: 1 << 20},
 		{name: "header", got: server.MaxHeaderBytes, want: 16 << 10},
 		{name: "response's header", got: transport.MaxResponseHeaderBytes, want: int64(64 << 10)},
 		{name: "session ID", got: maxSessionID, want: 1000},
 	} {
 		testEqual(t, tt.name, tt.got, tt.want)
-		testContains(t, "README.md", readme, tt.readme)
+		testContains(t, "README.md and docs/deployment.md", documents, tt.documented)
 	}
 }
 
@@ -364,6 +383,8 @@ func TestQuickStart(t *testing.T) {
 			wantForwarded(testSessions, testSessionA)+
 				wantReceived("POST /openvidu/api/sessions/SessionA/connection", "{}", "Cookie: "+testCookie))
 		testContains(t, "README.md", quickStart, "\n\n"+output)
+		testContains(t, "README.md", quickStart, "`API_PASSWORD is not set`")
+		testContains(t, "README.md", quickStart, "`cannot use OpenVidu yet, retrying`")
 	})
 }
 
