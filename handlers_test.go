@@ -404,9 +404,10 @@ const pageFakes = `{
       super();
       if (target) this.createVideoElement(target);
     }
-    createVideoElement(target) {
-      this.video = target.appendChild(document.createElement("video"));
+    createVideoElement(target, insertMode) {
+      this.video = document.createElement("video");
       this.video.width = 2000; // of the camera
+      target[insertMode === "PREPEND" ? "prepend" : "append"](this.video);
     }
     leave() {
       this.video.remove();
