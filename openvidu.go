@@ -253,7 +253,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if err != nil {
 		return "", err
 	}
-	// If the session isn't open, OpenVidu's 404 has no body. While it is closing, the 404 has this message
+	// If the session isn't open, OpenVidu's 404 has no body. While the session is closing, the 404 has this message
 	// (newWebrtcConnection in SessionRestController.java). Any other 404 means that OPENVIDU_URL has the wrong path.
 	closing := `"message":"Session ` + sessionID + ` not found"`
 	if resp.status == http.StatusNotFound && (len(resp.body) == 0 || bytes.Contains(resp.body, []byte(closing))) {
@@ -309,8 +309,8 @@ type response struct {
 // send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
 // missing, incomplete or larger than maxResponse.
 //
-// After an error, it closes the idle connections, which may be dead, too: OpenVidu's host may have lost its power, or a
-// firewall has forgotten them. Otherwise, each of them would fail a request of its own. A client that disconnects says
+// After an error, it closes the idle connections, which may be dead, too: OpenVidu's host may have lost power, or a
+// firewall may have forgotten them. Otherwise, each would make one more request fail. A client that disconnects says
 // nothing about them.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, ov.apiURL+path, bytes.NewReader(body))
