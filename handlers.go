@@ -23,11 +23,12 @@ const (
 	fileTimeout = 10 * time.Minute // for sending a file
 )
 
-// These are the failures of the password and of reading a request's body. openvidu.go has their type and the other
+// These are the failures of authentication and of reading a request's body. openvidu.go has their type and the other
 // failures.
 var (
 	errPassword = httpError{http.StatusUnauthorized,
-		"missing or wrong password: send the header Authorization: Bearer PASSWORD, with the value of API_PASSWORD"}
+		"missing or wrong password: ask whoever runs this server for API_PASSWORD, " +
+			"and send it as Authorization: Bearer PASSWORD"}
 	errUnreadableBody = httpError{http.StatusBadRequest, "cannot read request body"}
 	errSlowBody       = httpError{http.StatusRequestTimeout, "timed out reading request body"}
 	errLargeBody      = httpError{http.StatusRequestEntityTooLarge, "request body exceeds 100 KiB"}
@@ -38,9 +39,9 @@ var (
 //go:embed public/index.html
 var public embed.FS
 
-// newHandler returns the handler for everything: api under /api/, the frontend's files in staticDir, or the built-in
-// page if it is "", CORS, the limit of bodies, and a log line for every request. Pages from the given origins may read
-// the responses; "*" means any origin.
+// newHandler returns the handler for everything: api under /api/, and elsewhere the files in staticDir or, if that is
+// "", the built-in page. It also limits bodies, logs requests, and lets pages from the given origins read the
+// responses; "*" means any origin.
 func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
@@ -49,8 +50,8 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks
-	// that to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks the
+	// writer to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
@@ -180,8 +181,8 @@ func addLogAttr(r *http.Request, name, value string) {
 
 // discardBody drains what next doesn't read of the request body, as after a 404. Otherwise, net/http closes the
 // connection if the request says Connection: close, which nginx before 1.29.7 sends by default, and TCP may reset it
-// before the response arrives (RFC 9112, section 9.6). nginx then takes this server for down, for everybody and 10 s,
-// so whoever keeps posting 90 KB to a wrong path would lock the others out.
+// before the response arrives (RFC 9112, section 9.6). nginx then considers this server down for 10 s, so a client that
+// keeps posting large bodies to a wrong path would lock out everyone.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -221,13 +222,13 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// dirFS is a directory. Unlike os.DirFS, it can't be left by links. It is opened for every file because a build may
-// replace it.
+// dirFS is a directory. Unlike with os.DirFS, links can't lead out of it. It is opened for every file because a build
+// may replace it.
 type dirFS string
 
 func (dir dirFS) Open(name string) (fs.File, error) { return os.OpenInRoot(string(dir), name) }
 
-// newFileHandler returns the handler for a frontend's files, whose type must be an io.ReadSeeker. Unlike
+// newFileHandler returns the handler for a frontend's files, which must implement io.ReadSeeker. Unlike
 // http.FileServerFS, it hides names that start with a dot, and doesn't list directories.
 func newFileHandler(files fs.FS) http.Handler {
 	// This mux responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/: its method is
@@ -248,8 +249,8 @@ func newFileHandler(files fs.FS) http.Handler {
 	return mux
 }
 
-// serveFile responds with the one of files that r requests. A path that ends in a slash means index.html, and a
-// directory redirects to its path with a slash. If serveFile returns an error, it hasn't responded.
+// serveFile responds with the file that r requests. A path that ends in a slash means index.html, and a directory
+// redirects to its path with a slash. If serveFile returns an error, it hasn't responded.
 func serveFile(w http.ResponseWriter, r *http.Request, files fs.FS) error {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" || strings.HasSuffix(name, "/") {

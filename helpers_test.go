@@ -48,8 +48,8 @@ const (
 
 // These are the API's error responses: status and text.
 const (
-	wantPassword = "401 missing or wrong password: " +
-		"send the header Authorization: Bearer PASSWORD, with the value of API_PASSWORD"
+	wantPassword = "401 missing or wrong password: ask whoever runs this server for API_PASSWORD, " +
+		"and send it as Authorization: Bearer PASSWORD"
 	wantUnreadableBody  = "400 cannot read request body"
 	wantNotUTF8         = "400 request body must be UTF-8"
 	wantNotJSONObject   = "400 request body must be a JSON object"
@@ -260,8 +260,8 @@ func startProcess(t *testing.T, env ...string) *testProcess {
 	return p
 }
 
-// testCommand returns a command that runs the program, for a short time, and what it writes to stderr. Unless env has
-// another OPENVIDU_URL, the program finds a server that closes every connection: the default could be a real OpenVidu.
+// testCommand returns a command that runs the program for at most testPatience, and its stderr. Unless env has another
+// OPENVIDU_URL, the program finds a server that closes every connection: the default could be a real OpenVidu.
 func testCommand(t *testing.T, env ...string) (*exec.Cmd, *testLog) {
 	t.Helper()
 	self, err := os.Executable()

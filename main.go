@@ -38,7 +38,8 @@ const (
 	readTimeout   = 10 * time.Second // for receiving a whole request, but not for responding to it
 	idleTimeout   = 2 * time.Minute  // between two requests on a connection
 
-	// stopTimeout is for a whole request: a slow body, OpenVidu, and a client that reads the response slowly.
+	// stopTimeout limits a whole request, and so the shutdown: a slow body, OpenVidu, and a client that reads the
+	// response slowly.
 	stopTimeout = readTimeout + maxWait + 10*time.Second
 )
 
@@ -64,7 +65,7 @@ func printUsage(w io.Writer) {
 	fmt.Fprint(w, "openvidu-basic-go creates OpenVidu sessions and tokens for a frontend.\n\n",
 		"Settings, from environment variables or from the file .env in the working directory:\n")
 	for _, s := range settings {
-		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, cmp.Or(s.defaultValue, "none"))
+		fmt.Fprintf(w, "  %-24s  %s (default %s)\n", s.name, s.usage, cmp.Or(s.defaultValue, "empty"))
 	}
 }
 
@@ -110,7 +111,7 @@ func listen(address, port string) (net.Listener, error) {
 // waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until it is ready or ctx is done. It
 // logs why OpenVidu can't be used, and again whenever that changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
-	var logged httpError // the last reason
+	var logged httpError // the last failure
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -120,11 +121,11 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		// Compare reasons without their causes: a cause may contain a local port, which changes with every check.
-		reason, _ := errors.AsType[httpError](err) // every error of ov wraps one
-		if reason != logged {
+		// Compare failures without their causes: a cause may contain a local port, which changes with every check.
+		failure, _ := errors.AsType[httpError](err) // every error of ov wraps one
+		if failure != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", checkInterval, "error", err)
-			logged = reason
+			logged = failure
 		}
 		select {
 		case <-ctx.Done():
@@ -190,22 +191,23 @@ var settings = []struct {
 	secret                    bool // the value isn't logged
 }{
 	{name: "SERVER_ADDRESS",
-		usage: "IP address of this host to listen on, such as 127.0.0.1, or none for all interfaces",
+		usage: "IP address of this host to listen on, such as 127.0.0.1, or empty for all interfaces",
 		parse: (*config).parseAddress},
 	{name: "SERVER_PORT", defaultValue: "5000", usage: "port to listen on; 0 picks a free port",
 		parse: (*config).parsePort},
 	{name: "OPENVIDU_URL", defaultValue: "http://localhost:4443/", usage: "OpenVidu's base URL, without /openvidu/api",
 		parse: (*config).parseURL},
-	{name: "OPENVIDU_SECRET", defaultValue: "MY_SECRET", usage: "OpenVidu's secret",
-		parse: (*config).parseSecret, secret: true},
+	{name: "OPENVIDU_SECRET", defaultValue: "MY_SECRET",
+		usage: "OpenVidu's secret; for OpenVidu 2.32, at most 72 bytes", parse: (*config).parseSecret, secret: true},
 	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
 		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
-	{name: "API_PASSWORD", usage: "password for the API, at least 16 characters, or none for no password",
+	{name: "API_PASSWORD",
+		usage: "password for the API, at least 16 characters without spaces, or empty for no password",
 		parse: (*config).parsePassword, secret: true},
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
 		parse: (*config).parseOrigins},
-	{name: "STATIC_DIR", usage: "directory with a frontend's files, served at /, or none for the built-in page",
+	{name: "STATIC_DIR", usage: "directory with a frontend's files, served at /, or empty for the built-in page",
 		parse: (*config).parseStaticDir},
 }
 
@@ -314,7 +316,7 @@ func (cfg *config) parsePassword(value string) error {
 		return nil
 	}
 	if len(value) < 16 || !bearerPattern.MatchString(value) {
-		return errors.New("must be at least 16 characters: A-Z, a-z, 0-9 and -._~+/, then any number of =")
+		return errors.New("must have at least 16 characters, and only A-Z, a-z, 0-9, -._~+/ and, at its end, =")
 	}
 	if value == cfg.secret {
 		return errors.New("must differ from OPENVIDU_SECRET, which participants must not get")

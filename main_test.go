@@ -140,7 +140,7 @@ func TestInvalidSettings(t *testing.T) {
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"API_PASSWORD", []string{"hidden-hidden-h", "=hidden-hidden-hidden", "hidden-hidden-=-hidden",
 			"hidden hidden hidden", "hidden-hidden-hidden!", "hidden-hidden-hiddén"},
-			"must be at least 16 characters: A-Z, a-z, 0-9 and -._~+/, then any number of ="},
+			"must have at least 16 characters, and only A-Z, a-z, 0-9, -._~+/ and, at its end, ="},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * can only be the whole value`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://a,", ",https://a"}, `"" ` + noOrigin},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * can only be the whole value`},
@@ -243,7 +243,7 @@ func TestDocumentedSettings(t *testing.T) {
 		names = append(names, s.name)
 		usageDefault, cell := s.defaultValue, "`"+s.defaultValue+"`"
 		if s.defaultValue == "" {
-			usageDefault, cell = "none", "none"
+			usageDefault, cell = "empty", "empty"
 		}
 		testContains(t, "-h", usage.String(), fmt.Sprintf("  %-24s  %s (default %s)\n", s.name, s.usage, usageDefault))
 		testContains(t, ".env.example", example, "\n"+s.name+"="+s.defaultValue+"\n")
@@ -644,8 +644,8 @@ func TestProgramVerifies(t *testing.T) {
 		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" .* error=\"cannot verify OpenVidu's certificate: .*\n$")
 }
 
-// SSL_CERT_FILE adds a trusted certificate, as the README says. Go reads it only once, so the program runs in a process
-// of its own.
+// SSL_CERT_FILE adds a trusted certificate, as docs/deployment.md says. Go reads it only once, so the program runs in a
+// process of its own.
 func TestCertificateFile(t *testing.T) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		t.Skip("on Windows and macOS, Go asks the system, not SSL_CERT_FILE")
