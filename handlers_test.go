@@ -92,11 +92,14 @@ func TestAPI(t *testing.T) {
 		{name: "JSON array", request: testSessions, body: `["hidden"]`, want: wantNotJSONObject,
 			wantCause: "json: cannot unmarshal array into Go value of type .*"},
 		{name: "JSON null", request: testSessions, body: "null", want: wantNotJSONObject},
+		{name: "JSON null for a connection", request: testConnections, body: "null", want: wantNotJSONObject},
 		{name: "two JSON objects", request: testConnections, body: `{} {"hidden":1}`, want: wantNotJSONObject,
 			wantCause: "invalid character '{' after top-level value"},
 		{name: "only white space", request: testConnections, body: " \n", want: wantNotJSONObject,
 			wantCause: "unexpected end of JSON input"},
-		{name: "body that isn't UTF-8", request: testConnections, body: "{\"hidden\":\"\xc3\"}", want: wantNotUTF8},
+		{name: "body that isn't UTF-8", request: testSessions, body: "{\"hidden\":\"\xc3\"}", want: wantNotUTF8},
+		{name: "large body that isn't UTF-8", request: testConnections, want: wantNotUTF8,
+			body: "{\"hidden\":\"" + strings.Repeat(" ", maxBody-100) + "\xc3\"}"},
 
 		{name: "invalid property", request: testConnections, body: `{"role":"BOSS"}`, openvidu: fakeRecorded,
 			want: "400 Parameter role BOSS is not defined"},
@@ -124,7 +127,7 @@ func TestRoutes(t *testing.T) {
 		{request: "OPTIONS /api/sessions", want: wantNotAllowed, wantHeader: []string{"Allow: POST"}}, // no preflight
 	}
 	for _, id := range []string{"%2e", "%2E.", "a.b", "a;b", "a%2Fb", "a%25", "a%00", "a%20b", "a%FF", "%C3%B3",
-		"a%0A"} {
+		"a%0A", "a%5B", "a%5C", "a%5D", "a%5E", "a%60"} {
 		rows = append(rows, testExchange{request: "POST /api/sessions/" + id + "/connections",
 			want: wantSessionNotFound})
 	}
@@ -229,6 +232,9 @@ func TestCORS(t *testing.T) {
 		testEqual(t, "session", s.send(t, testSessions, "", origin...), wantResponse(200, "SessionA", text...))
 		testEqual(t, "error", s.send(t, "POST /api/nowhere", "", origin...),
 			wantResponse(404, "404 page not found\n", text...))
+		if t.Failed() {
+			return // the rest differs for the same reason
+		}
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantForwarded(testSessions, ""))
 		wantLog := wantLogLine(testSessions, "200", "", attrs...) +
 			wantLogLine("POST /api/nowhere", wantPageNotFound, "", attrs...)
@@ -287,6 +293,9 @@ func TestPassword(t *testing.T) {
 			wantReceived = wantForwarded(tt.request, "")
 		}
 		testEqual(t, "response", s.send(t, tt.request, "", header...), wantText(tt.want, wantHeader...))
+		if t.Failed() {
+			return // the rest differs for the same reason
+		}
 		testLogLine(t, s.log, tt.request, tt.want, "")
 		testEqual(t, "requests to OpenVidu", s.openvidu.received(), wantReceived)
 		_, target, _ := strings.Cut(tt.request, " ")
@@ -355,6 +364,13 @@ func TestFiles(t *testing.T) {
 		request := strings.Join(strings.Fields(tt.name)[:2], " ")
 		testEqual(t, "response", s.send(t, request, "", cmp.Or(tt.header, "Accept: */*")), tt.want)
 		testLogLine(t, s.log, request, tt.want[:3], "")
+	})
+
+	testBubble(t, func(t *testing.T) {
+		if runtime.GOOS != "windows" { // which has no colons in names
+			s := startTest(t, nil, "STATIC_DIR="+testFiles(t, "a:b/index.html"))
+			testEqual(t, "a colon in a name", s.send(t, "GET /a:b", ""), moved("./a:b/"))
+		}
 	})
 }
 
@@ -779,6 +795,9 @@ func TestHiddenFiles(t *testing.T) {
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
 		testEqual(t, "response", s.send(t, "GET "+tt.name, ""), wantText(wantPageNotFound, "Cache-Control: no-cache"))
+		if t.Failed() {
+			return // the log differs for the same reason
+		}
 		var attrs []any
 		if tt.opened != "" {
 			_, err := os.OpenInRoot(dir, tt.opened)
@@ -797,7 +816,7 @@ func TestHiddenFiles(t *testing.T) {
 
 // A build may replace files, and the whole directory, while this server runs.
 func TestReplacedFiles(t *testing.T) {
-	dir := testFiles(t, "index.html")
+	dir := testFiles(t, "index.html", "docs/index.html")
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, nil, "STATIC_DIR="+dir)
 		check := func(name, path, want string) {
@@ -813,6 +832,7 @@ func TestReplacedFiles(t *testing.T) {
 		check("file", "/", "200\n.*\n\nindex.html")
 		write("index.html", "edited")
 		check("edited file", "/", "200\n.*\n\nedited")
+		check("directory", "/docs", "301\n.*")
 		write("new.html", "new")
 		check("new file", "/new.html", "200\n.*\n\nnew")
 		if err := os.RemoveAll(dir); err != nil {
@@ -884,6 +904,7 @@ func TestClientFaults(t *testing.T) {
 		{name: "HTTP/1.0, as from nginx", raw: strings.Replace(post("{}"), "HTTP/1.1", "HTTP/1.0", 1),
 			want: "200 " + testToken, wantHeader: closed},
 		{name: "chunked body", raw: post("2\r\n{}\r\n0\r\n\r\n", chunked), want: "200 " + testToken},
+		{name: "empty chunked body", raw: post("0\r\n\r\n", chunked), want: "200 " + testToken},
 		{name: "invalid chunk", raw: post("8\r\n{\"hidden\r\nx\r\n", chunked), want: wantUnreadableBody,
 			wantHeader: closed, wantCause: "invalid byte in chunk length"},
 		{name: "header of 19 KiB", raw: post("", "A: "+strings.Repeat("a", 19<<10)), want: "200 " + testToken},
@@ -921,6 +942,7 @@ func TestUnreadBodies(t *testing.T) {
 	type row struct{ name, raw, want string }
 	testRows(t, []row{
 		{name: "unknown path", raw: testRequest("POST /api/nowhere", body, "Connection: close"), want: "404"},
+		{name: "method that files don't have", raw: testRequest("POST /", body, "Connection: close"), want: "405"},
 		{name: "wrong method", raw: testRequest("PUT /api/sessions", body, "Connection: close"), want: "405"},
 		{name: "preflight", raw: testRequest("OPTIONS /api/sessions", body, "Connection: close",
 			"Access-Control-Request-Method: POST"), want: "204"},
@@ -945,6 +967,7 @@ func TestClientDisconnects(t *testing.T) {
 	type row struct{ name, request, body string }
 	testRows(t, []row{
 		{name: "session that others can share", request: testSessions, body: testSessionA},
+		{name: "session", request: testSessions},
 		{name: "connection", request: testConnections},
 	}, func(t *testing.T, tt row) {
 		canceled := make(chan bool, 1)

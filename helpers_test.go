@@ -93,6 +93,9 @@ type testExchange struct {
 func (e testExchange) run(t *testing.T) {
 	s := startTest(t, e.openvidu)
 	testEqual(t, "response", s.send(t, e.request, e.body), wantText(e.want, e.wantHeader...))
+	if t.Failed() {
+		return // the log differs for the same reason
+	}
 	testLogLine(t, s.log, e.request, e.want, e.wantCause)
 	forwarded := ""
 	if e.openvidu != nil {
@@ -683,6 +686,8 @@ func (s *testServer) waitFor(t *testing.T, pattern string) string {
 		}
 		select {
 		case <-changed:
+		case err := <-s.result:
+			t.Fatalf("the program has ended: %v\n%.1000s", err, s.log.text())
 		case <-timeout:
 			t.Fatalf("the log has no line with %s:\n%.1000s", pattern, text)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -43,8 +44,8 @@ func TestSettings(t *testing.T) {
 		{name: "environment over .env", env: "OPENVIDU_SECRET=env", dotenv: "OPENVIDU_SECRET=file",
 			want: "secret: env\n"},
 		{name: "IPv4 address", env: "SERVER_ADDRESS=127.0.0.1", want: "address: 127.0.0.1\n"},
-		{name: "IPv6 address", env: "SERVER_ADDRESS=::1", want: "address: ::1\n"},
-		{name: "white space around a value", env: "SERVER_PORT= 80\t", want: "port: 80\n"},
+		{name: "IPv6 address with a zone", env: "SERVER_ADDRESS=fe80::1%eth0", want: "address: fe80::1%eth0\n"},
+		{name: "white space around a value", env: "SERVER_PORT= 80\t\r", want: "port: 80\n"},
 		{name: "quotes and # in the environment", env: `OPENVIDU_SECRET="a" # b`,
 			want: "secret: \"a\" # b\n"},
 		{name: "empty values", env: "OPENVIDU_SECRET=\nSERVER_PORT= ",
@@ -58,8 +59,8 @@ func TestSettings(t *testing.T) {
 		{name: "password with all characters", dotenv: "API_PASSWORD=" + testPassword,
 			want: "password: " + testPassword + "\n"},
 		{name: "unusual origins",
-			env:  "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,capacitor://a,file://,http://xn--a.b.:65535",
-			want: "origins: [https://a:80 http://[::1]:443 capacitor://a file:// http://xn--a.b.:65535]\n"},
+			env:  "CORS_ALLOWED_ORIGINS=https://a:80, http://[::1]:443 ,http://[::1],capacitor://a,file://,https://b:1",
+			want: "origins: [https://a:80 http://[::1]:443 http://[::1] capacitor://a file:// https://b:1]\n"},
 		{name: "directory", dotenv: "STATIC_DIR=.ci", want: "staticDir: .ci\n"},
 		{name: "names that aren't settings", dotenv: "Z=1\nCORS_ALLOWED_ORIGIN=https://a\nZ=2\nSERVER_PORT=\n",
 			want: "unknown: [CORS_ALLOWED_ORIGIN Z]\n"},
@@ -176,9 +177,18 @@ func TestInvalidSettings(t *testing.T) {
 		"SERVER_PORT (from the environment): must be a number from 0 to 65535\n"+
 		"OPENVIDU_URL (from the environment): "+noURL+"\n"+
 		"OPENVIDU_TLS_SKIP_VERIFY (from .env): must be true or false")
+	_, err = loadConfig(testEnv(), testNoPermission{})
+	testEqual(t, ".env that may not be read", fmt.Sprint(err), "open .env: permission denied")
 	_, err = loadConfig(testEnv("SERVER_PORT=x"), testDir(".env/a", ""))
 	testMatch(t, ".env is a directory", fmt.Sprint(err),
 		`^.*\.env.*\nSERVER_PORT \(from the environment\): .*$`)
+}
+
+// testNoPermission is a directory whose files may not be read.
+type testNoPermission struct{}
+
+func (testNoPermission) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 }
 
 func TestDotenv(t *testing.T) {
@@ -476,6 +486,9 @@ func TestTimeouts(t *testing.T) {
 			writes: []string{head + "{", "}"}, pause: readTimeout - time.Second, want: wantText("200 SessionA"),
 			wantAfter: readTimeout + maxWait - 2*time.Second,
 			wantLog:   logged("200", readTimeout+maxWait-2*time.Second)},
+		{name: "OpenVidu that takes microseconds", openvidu: fakeDelay(1234567*time.Microsecond, fakeRecorded),
+			writes: []string{whole}, want: wantText("200 SessionA"), wantAfter: 1234567 * time.Microsecond,
+			wantLog: logged("200", 1234567*time.Microsecond)},
 		{name: "body that never ends", writes: []string{head + "{"}, want: wantText(wantSlowBody, "Connection: close"),
 			wantAfter: readTimeout, wantLog: logged(wantSlowBody, readTimeout)},
 		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole}, want: wantText(wantTimeout),
@@ -612,12 +625,13 @@ func TestProgram(t *testing.T) {
 			wantReceived("POST /path/openvidu/api/sessions", "{}", "Cookie: "+testCookie))
 }
 
-// With SERVER_ADDRESS, the program listens at that address only.
+// With SERVER_ADDRESS, the program listens at that address only. It still warns that there is no password.
 func TestProgramAddress(t *testing.T) {
 	t.Parallel()
 	f := newFake(fakeRecorded)
 	f.start(t, nil)
 	s := startProgram(t, testDir("", ""), "SERVER_ADDRESS=127.0.0.1", "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	s.waitFor(t, "API_PASSWORD is not set")
 	testEqual(t, "status at 127.0.0.1", s.send(t, testSessions, "")[:3], "200")
 	_, port, _ := net.SplitHostPort(s.address)
 	for _, other := range []string{"127.0.0.2", "::1"} {
@@ -642,6 +656,19 @@ func TestProgramVerifies(t *testing.T) {
 	testMatch(t, "log", s.log.lines(), "^level=INFO msg=listening .*\n"+
 		"level=WARN msg=\"API_PASSWORD is not set: anyone who can reach this server can join any session\"\n"+
 		"level=WARN msg=\"cannot use OpenVidu yet, retrying\" .* error=\"cannot verify OpenVidu's certificate: .*\n$")
+}
+
+// This server and OpenVidu may have IPv6 addresses.
+func TestProgramIPv6(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this system has no IPv6: ", err)
+	}
+	f := newFake(fakeRecorded)
+	f.start(t, listener)
+	s := startProgram(t, testDir("", ""), "SERVER_ADDRESS=::1", "SERVER_PORT=0", "OPENVIDU_URL="+f.URL)
+	s.waitFor(t, "is ready")
 }
 
 // SSL_CERT_FILE adds a trusted certificate, as docs/deployment.md says. Go reads it only once, so the program runs in a
