@@ -23,7 +23,7 @@ const (
 	fileTimeout = 10 * time.Minute // for sending a file
 )
 
-// These are the failures of authentication and of reading a request's body. openvidu.go has their type and the other
+// These are the failures of authentication and of reading a request's body. httpError is in openvidu.go, with the other
 // failures.
 var (
 	errPassword = httpError{http.StatusUnauthorized,
@@ -45,13 +45,14 @@ var public embed.FS
 func newHandler(api http.Handler, staticDir string, origins []string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
-	files := fs.FS(dirFS(staticDir))
+	var files fs.FS = dirFS(staticDir)
 	if staticDir == "" {
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter: after an oversized body, it asks the
-	// writer to close the connection (see http.MaxBytesReader), which net/http then does without losing the response.
+	// MaxBytesHandler comes first because it needs net/http's own ResponseWriter, not one that wraps it: after an
+	// oversized body, only that can close the connection without losing the response. logRequests comes before cors,
+	// which adds to the log line, and cors before api, so that pages can read every response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
@@ -113,7 +114,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, errLargeBody
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // the server's ReadTimeout
 		return nil, errSlowBody
 	}
 	if err != nil {
@@ -179,10 +180,10 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains what next doesn't read of the request body, as after a 404. Otherwise, net/http closes the
-// connection if the request says Connection: close, which nginx before 1.29.7 sends by default, and TCP may reset it
-// before the response arrives (RFC 9112, section 9.6). nginx then considers this server down for 10 s, so a client that
-// keeps posting large bodies to a wrong path would lock out everyone.
+// discardBody drains what next doesn't read of the request body, as after a 401 or 404. Otherwise, a request that says
+// Connection: close, as nginx before 1.29.7 does by default, could get a TCP reset instead of the response (RFC 9112,
+// section 9.6). nginx takes that for a failure and, if there are several instances, doesn't use this one for 10 s: a
+// client that keeps posting large bodies to a wrong path would lock out everyone.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -206,7 +207,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				// Pages of this origin can't read the response, unless the origin is this server's own.
+				// Pages of this origin can't read the response, unless it is this server's own origin: a POST has the
+				// header Origin, too.
 				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}
@@ -228,11 +230,11 @@ type dirFS string
 
 func (dir dirFS) Open(name string) (fs.File, error) { return os.OpenInRoot(string(dir), name) }
 
-// newFileHandler returns the handler for a frontend's files, which must implement io.ReadSeeker. Unlike
-// http.FileServerFS, it hides names that start with a dot, and doesn't list directories.
+// newFileHandler returns the handler for a frontend's files. What files.Open returns must implement io.ReadSeeker.
+// Unlike http.FileServerFS, the handler hides names that start with a dot, and doesn't list directories.
 func newFileHandler(files fs.FS) http.Handler {
-	// This mux responds 405 to other methods. In newHandler's mux, GET / would conflict with /api/: its method is
-	// narrower, but its path is wider.
+	// This mux responds 405 to other methods. In newHandler's mux, GET / would panic because it conflicts with /api/:
+	// its method is narrower, but its path is wider.
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed

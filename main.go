@@ -38,9 +38,9 @@ const (
 	readTimeout   = 10 * time.Second // for receiving a whole request, but not for responding to it
 	idleTimeout   = 2 * time.Minute  // between two requests on a connection
 
-	// stopTimeout limits a whole request, and so the shutdown: a slow body, OpenVidu, and a client that reads the
-	// response slowly.
-	stopTimeout = readTimeout + maxWait + 10*time.Second
+	// requestTimeout limits a request, from its header to the end of its response, and so the shutdown. It is for
+	// receiving the request, waiting for OpenVidu, and sending the response. A file has more time (fileTimeout).
+	requestTimeout = readTimeout + maxWait + 10*time.Second
 )
 
 func main() {
@@ -81,7 +81,7 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
-	logger.Info("listening", append([]any{"address", listener.Addr()}, cfg.logged...)...)
+	logger.Info("listening", append([]any{"address", listener.Addr()}, cfg.logAttrs...)...)
 	if len(cfg.unknown) > 0 {
 		logger.Warn(".env contains names that aren't settings", "names", strings.Join(cfg.unknown, ","))
 	}
@@ -111,7 +111,7 @@ func listen(address, port string) (net.Listener, error) {
 // waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until it is ready or ctx is done. It
 // logs why OpenVidu can't be used, and again whenever that changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
-	var logged httpError // the last failure
+	var logged httpError
 	for {
 		version, publicURL, err := ov.check(ctx)
 		if err == nil {
@@ -121,8 +121,9 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		// Compare failures without their causes: a cause may contain a local port, which changes with every check.
-		failure, _ := errors.AsType[httpError](err) // every error of ov wraps one
+		// err wraps an httpError, which has a constant text, and adds the cause. The cause may contain a local port,
+		// which changes with every check, so compare without it.
+		failure, _ := errors.AsType[httpError](err)
 		if failure != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", checkInterval, "error", err)
 			logged = failure
@@ -136,23 +137,23 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 }
 
 // serve serves api and the frontend's files on listener until ctx is done, and then finishes the requests in flight.
-// It returns an error if the listener fails, or if the requests in flight take longer than stopTimeout. Only a download
-// can: see fileTimeout.
+// It returns an error if the listener fails, or if the requests in flight take longer than requestTimeout, as a slow
+// download can.
 func serve(ctx context.Context, cfg *config, api http.Handler, listener net.Listener, logger *slog.Logger) error {
 	server := newServer(newHandler(api, cfg.staticDir, cfg.origins, logger), logger)
 	result := make(chan error, 1) // with a buffer, because nobody receives if the listener fails
 	context.AfterFunc(ctx, func() {
 		logger.Info("shutting down, waiting for requests in flight")
-		shutdownCtx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		shutdownCtx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 		defer cancel()
 		result <- server.Shutdown(shutdownCtx)
 	})
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	// Shutdown has been called, maybe before Serve. Serve doesn't wait for the requests in flight, but Shutdown does.
+	// Serve returns as soon as Shutdown is called. Shutdown returns after the requests in flight.
 	if err := <-result; err != nil {
-		return fmt.Errorf("requests in flight did not finish within %v: %w", stopTimeout, err)
+		return fmt.Errorf("requests in flight did not finish within %v: %w", requestTimeout, err)
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      stopTimeout,
+		WriteTimeout:      requestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10, // ample for a browser; the default is 1 MiB
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
@@ -179,7 +180,7 @@ type config struct {
 	password      string   // "" for none
 	origins       []string // allowed ones, or only "*" for any
 	staticDir     string   // "" for the built-in page
-	logged        []any    // names and values of the settings; instead of a secret, its source
+	logAttrs      []any    // names and values of the settings, but for a secret, where it comes from
 	unknown       []string // names in .env that aren't settings, sorted
 }
 
@@ -245,8 +246,11 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		if s.secret && value != "" {
 			value = "(" + source + ")"
 		}
-		cfg.logged = append(cfg.logged, s.name, value)
+		cfg.logAttrs = append(cfg.logAttrs, s.name, value)
 		delete(dotenv, s.name) // what remains isn't a setting
+	}
+	if cfg.password != "" && cfg.password == cfg.secret {
+		errs = append(errs, errors.New("API_PASSWORD must differ from OPENVIDU_SECRET: participants must not get that"))
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
 	if err := errors.Join(errs...); err != nil {
@@ -280,11 +284,11 @@ func (cfg *config) parseURL(value string) error {
 		return errors.New("must be an http or https URL with a host, such as http://localhost:4443/")
 	}
 	// Look for @, because u.User is nil if a password contains a slash, as in http://user:1/2@host.
-	if strings.Contains(value, "@") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+	if strings.ContainsAny(value, "@?#") {
 		return errors.New("must not include @ (credentials), a query or a fragment")
 	}
 	if u.Port() != "" && !isPort(u.Port()) {
-		return errors.New("the port must be from 1 to 65535")
+		return errors.New("the port must be from 1 to 65535, without leading zeros")
 	}
 	if strings.Contains(u.Path+"/", "/openvidu/api/") {
 		return errors.New("must not include /openvidu/api")
@@ -310,16 +314,12 @@ func (cfg *config) parseSkipVerify(value string) error {
 // bearerPattern matches the credentials of a header Authorization: Bearer (RFC 6750, section 2.1).
 var bearerPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// parsePassword compares the password with OPENVIDU_SECRET, which precedes it in settings.
 func (cfg *config) parsePassword(value string) error {
 	if value == "" {
 		return nil
 	}
 	if len(value) < 16 || !bearerPattern.MatchString(value) {
 		return errors.New("must have at least 16 characters, and only A-Z, a-z, 0-9, -._~+/ and, at its end, =")
-	}
-	if value == cfg.secret {
-		return errors.New("must differ from OPENVIDU_SECRET, which participants must not get")
 	}
 	cfg.password = value
 	return nil
@@ -348,7 +348,7 @@ func (cfg *config) parseOrigins(value string) error {
 // 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) {
+	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // upper case, credentials, a path or a query
 		return false
 	}
 	if u.Scheme != "http" && u.Scheme != "https" { // such as capacitor://localhost or file://
@@ -371,7 +371,7 @@ func (cfg *config) parseStaticDir(value string) error {
 	if value == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(value) // fails unless value is a directory
+	root, err := os.OpenRoot(value) // as dirFS does; fails unless value is a directory
 	if err != nil {
 		return fmt.Errorf("must be a directory: %w", err)
 	}

@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 	}
 	testEqual(t, "defaults", *defaults, config{port: "5000", secret: "MY_SECRET",
 		openviduURL: &url.URL{Scheme: "http", Host: "localhost:4443", Path: "/"}, origins: []string{"*"},
-		logged: defaults.logged})
+		logAttrs: defaults.logAttrs})
 	for _, tt := range []struct {
 		name, env, dotenv string // lines NAME=value
 		want              string // fields that differ from the defaults
@@ -70,7 +70,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		got.logged = defaults.logged
+		got.logAttrs = defaults.logAttrs
 		different := ""
 		for line := range strings.Lines(testText(*got)) {
 			if !strings.Contains(testText(*defaults), line) {
@@ -106,7 +106,7 @@ func TestLoggedSettings(t *testing.T) {
 			continue
 		}
 		logged := map[any]any{}
-		for pair := range slices.Chunk(got.logged, 2) {
+		for pair := range slices.Chunk(got.logAttrs, 2) {
 			logged[pair[0]] = pair[1]
 		}
 		testEqual(t, tt.setting+" in the log", logged[tt.setting], any(tt.want))
@@ -137,7 +137,7 @@ func TestInvalidSettings(t *testing.T) {
 			"http://a/b/openvidu/api/sessions"}, "must not include /openvidu/api"},
 		{"OPENVIDU_URL", []string{"http://localhost:44433333", "https://[::1]:65536/", "http://localhost:0",
 			"http://localhost:00"},
-			"the port must be from 1 to 65535"},
+			"the port must be from 1 to 65535, without leading zeros"},
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"API_PASSWORD", []string{"hidden-hidden-h", "=hidden-hidden-hidden", "hidden-hidden-=-hidden",
 			"hidden hidden hidden", "hidden-hidden-hidden!", "hidden-hidden-hiddén"},
@@ -162,8 +162,8 @@ func TestInvalidSettings(t *testing.T) {
 	}
 	_, err := loadConfig(testEnv("API_PASSWORD=hidden-hidden-hidden"),
 		testDir(".env", "OPENVIDU_SECRET=hidden-hidden-hidden"))
-	testEqual(t, "API_PASSWORD is OPENVIDU_SECRET", fmt.Sprint(err), "API_PASSWORD (from the environment): "+
-		"must differ from OPENVIDU_SECRET, which participants must not get")
+	testEqual(t, "API_PASSWORD is OPENVIDU_SECRET", fmt.Sprint(err), "API_PASSWORD must "+
+		"differ from OPENVIDU_SECRET: participants must not get that")
 	for _, dir := range []string{"nowhere", "go.mod"} {
 		_, err := loadConfig(testEnv("STATIC_DIR="+dir), testDir("", ""))
 		testMatch(t, "STATIC_DIR="+dir, fmt.Sprint(err),
@@ -279,7 +279,7 @@ func TestDocumentedSettings(t *testing.T) {
 	if err != nil {
 		t.Fatalf(".env.example: %v", err)
 	}
-	got.logged = want.logged
+	got.logAttrs = want.logAttrs
 	testEqual(t, "settings of .env.example", *got, *want)
 }
 
@@ -352,12 +352,13 @@ func TestLimits(t *testing.T) {
 			documented: "| 408 | The body didn't arrive within 10 s of the request's start. |"},
 		{name: "time for OpenVidu", got: maxWait, want: 30 * time.Second,
 			documented: "| 504 | OpenVidu didn't respond within 30 s. |"},
-		{name: "time to stop", got: stopTimeout, want: 50 * time.Second,
+		{name: "time to stop", got: requestTimeout, want: 50 * time.Second,
 			documented: "this server waits up to 50 s for the requests in flight"},
-		{name: "time to stop for systemd", got: stopTimeout, want: 50 * time.Second,
+		{name: "time to stop for systemd", got: requestTimeout, want: 50 * time.Second,
 			documented: " TimeoutStopSec=50 "},
-		{name: "time to stop for Docker", got: stopTimeout, want: 50 * time.Second, documented: " --stop-timeout 50 "},
-		{name: "time to stop for Compose", got: stopTimeout, want: 50 * time.Second,
+		{name: "time to stop for Docker", got: requestTimeout, want: 50 * time.Second,
+			documented: " --stop-timeout 50 "},
+		{name: "time to stop for Compose", got: requestTimeout, want: 50 * time.Second,
 			documented: "stop_grace_period: 50s"},
 		{name: "time for a file", got: fileTimeout, want: 10 * time.Minute},
 		{name: "time until the next check", got: checkInterval, want: 5 * time.Second},
@@ -494,10 +495,11 @@ func TestTimeouts(t *testing.T) {
 		{name: "OpenVidu never responds", openvidu: fakeHang(""), writes: []string{whole}, want: wantText(wantTimeout),
 			wantAfter: maxWait, wantLog: logged(wantTimeout, maxWait)},
 		{name: "client that reads late", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: stopTimeout - time.Second, want: wantText("200 SessionA"), wantAfter: stopTimeout - time.Second,
-			wantLog: logged("200", 0)},
+			readsAfter: requestTimeout - time.Second, want: wantText("200 SessionA"),
+			wantAfter: requestTimeout - time.Second,
+			wantLog:   logged("200", 0)},
 		{name: "client that reads too late", openvidu: fakeRecorded, writes: []string{whole},
-			readsAfter: stopTimeout + time.Second, want: noResponse, wantAfter: stopTimeout + time.Second,
+			readsAfter: requestTimeout + time.Second, want: noResponse, wantAfter: requestTimeout + time.Second,
 			wantLog: logged("200", 0)},
 	}, func(t *testing.T, tt row) {
 		s := startTest(t, tt.openvidu)
@@ -527,7 +529,7 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-// From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than stopTimeout.
+// From the signal on, the port is closed. Shutdown waits for the longest request, and for no more than requestTimeout.
 func TestShutdown(t *testing.T) {
 	testBubble(t, func(t *testing.T) {
 		s := startTest(t, fakeDelay(maxWait-time.Second, fakeRecorded))
@@ -565,8 +567,8 @@ func TestShutdown(t *testing.T) {
 		start := time.Now()
 		s.stop()
 		testEqual(t, "result of a download that doesn't end", fmt.Sprint(<-s.result),
-			fmt.Sprintf("requests in flight did not finish within %v: context deadline exceeded", stopTimeout))
-		testEqual(t, "time of a download that doesn't end", time.Since(start), stopTimeout)
+			fmt.Sprintf("requests in flight did not finish within %v: context deadline exceeded", requestTimeout))
+		testEqual(t, "time of a download that doesn't end", time.Since(start), requestTimeout)
 	})
 }
 
