@@ -520,9 +520,9 @@ func TestPageText(t *testing.T) {
 		`<script src="https://cdn.jsdelivr.net/npm/openvidu-browser@2.31.0/static/js/openvidu-browser-2.31.0.min.js"
     integrity="sha384-dVBj+sx7AtE2MeAGHCa1kovDwpjg2T/FltWmm18JT4YUkyXgH6AFUZPfILZbyLxM" crossorigin="anonymous"></script>`,
 		`<input name="name" autocomplete="name">`,
-		`<input name="password" type="password" autocomplete="current-password"`,
+		`<input name="password" type="password" autocomplete="current-password" required`,
 		`<div role="status">`,
-		`const server = "/";`,
+		`window.addEventListener("pagehide", () => session.disconnect());`, // phones don't always have beforeunload
 	} {
 		testContains(t, "the page", page, text)
 	}
@@ -574,6 +574,7 @@ func TestPage(t *testing.T) {
 		{name: "before joining", script: ``, want: "session: SessionA\nname: \n[Join]"},
 		{name: "patterns", script: `const accepts = (name, values) => values.filter((value) => {
 				type(name, value);
+				document.querySelector("input[name=" + name + "]").disabled = false;
 				return document.querySelector("input[name=" + name + "]").checkValidity();
 			}).join(" ");
 			const [ids, passwords] = ` + string(accept) + `;
@@ -615,6 +616,8 @@ func TestPage(t *testing.T) {
 		{name: "wrong password", password: true, script: `await join("wrong"); type("password", "wrong-password-16");
 			click("Join"); await until("[Join]");`, want: "session: ROW\nname: Ann\n" +
 			"password (focused): wrong-password-16\n[Join]\n" + wrongPassword},
+		{name: "invalid password that the browser fills in", script: `type("password", "invalid!"); await join();`,
+			want: connected + ann + publish, received: session + connection},
 		{name: "Leave with a password", password: true, script: `
 			if (reloaded) return JSON.stringify(history.state) + [...document.querySelectorAll("input")].at(-1).value;
 			await join("wrong"); type("password", "` + testPassword + `"); click("Join"); await until("\npublish");
