@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"log/slog"
 	"maps"
 	"net"
@@ -55,6 +56,7 @@ func main() {
 	// The program that reads the log may end first, as tee does on Ctrl+C. Without this, the next write to the log
 	// would kill this server, and with it the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
+	log.SetOutput(io.Discard) // http.Transport logs what follows a response of OpenVidu, which may contain a token
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

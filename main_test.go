@@ -692,6 +692,19 @@ func TestCertificateFile(t *testing.T) {
 	p.waitFor(t, "is ready")
 }
 
+// If OpenVidu sends more than its Content-Length says, net/http would log that, with the token in it.
+func TestUnsolicitedResponse(t *testing.T) {
+	t.Parallel()
+	closed := make(chan bool, 1)
+	f := newFake(func(w http.ResponseWriter, r *http.Request) {
+		fakeHang("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"+recordedConnection)(w, r)
+		closed <- true
+	})
+	f.start(t, nil)
+	startProcess(t, "OPENVIDU_URL="+f.URL) // and looks for tokens in its log
+	testReceive(t, "the end of the connection", closed)
+}
+
 // The program serves while it checks OpenVidu. A shutdown cancels the check, even if the signal arrives before the
 // program serves.
 func TestProgramStops(t *testing.T) {
