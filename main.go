@@ -36,11 +36,12 @@ const (
 	checkInterval = 5 * time.Second // from a failed check of OpenVidu to the next one
 
 	headerTimeout = 5 * time.Second  // for receiving a request's header
-	readTimeout   = 10 * time.Second // for receiving a whole request, but not for responding to it
-	idleTimeout   = 2 * time.Minute  // between two requests on a connection
+	readTimeout   = 10 * time.Second // for receiving a whole request, header and body
+	idleTimeout   = 3 * time.Minute  // between two requests on a connection; longer than proxies keep theirs
 
-	// requestTimeout limits a request, from its header to the end of its response, and so the shutdown. It is for
-	// receiving the request, waiting for OpenVidu, and sending the response. A file has more time (fileTimeout).
+	// requestTimeout (50 s) limits a request from its header to the end of the response, except for a file (fileTimeout
+	// in handlers.go), and it limits the shutdown. It is for receiving the request, waiting for OpenVidu (maxWait in
+	// openvidu.go) and sending the response.
 	requestTimeout = readTimeout + maxWait + 10*time.Second
 )
 

@@ -363,7 +363,7 @@ func TestLimits(t *testing.T) {
 		{name: "time for a file", got: fileTimeout, want: 10 * time.Minute},
 		{name: "time until the next check", got: checkInterval, want: 5 * time.Second},
 		{name: "time for a connection", got: connectTimeout, want: 5 * time.Second},
-		{name: "idle connections of clients", got: idleTimeout, want: 2 * time.Minute},
+		{name: "idle connections of clients", got: idleTimeout, want: 3 * time.Minute},
 		{name: "idle connections to OpenVidu", got: maxIdle, want: 30 * time.Second}, // OpenVidu's limit is 60 s
 		{name: "connections to OpenVidu", got: maxRequests, want: 32},
 		{name: "body", got: maxBody, want: 100 << 10, documented: "is an optional JSON object of at most 100 KiB."},
