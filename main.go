@@ -79,9 +79,12 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	if err != nil {
 		return err
 	}
-	listener, err := listen(cfg.address, cfg.port)
+	listener, err := net.Listen("tcp", net.JoinHostPort(cfg.address, cfg.port))
+	if err != nil && cfg.address == "" {
+		return fmt.Errorf("SERVER_PORT: %w", err)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("SERVER_ADDRESS or SERVER_PORT: %w", err)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	logger.Info("listening", append([]any{"address", listener.Addr()}, cfg.logAttrs...)...)
@@ -99,20 +102,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov, cfg.password), listener, logger)
 }
 
-// listen opens the port at the given IP address, or on all interfaces if it is "".
-func listen(address, port string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, port))
-	if err != nil && address == "" {
-		return nil, fmt.Errorf("SERVER_PORT: cannot listen on port %s: %w", port, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("SERVER_ADDRESS or SERVER_PORT: cannot listen on %s, port %s: %w", address, port, err)
-	}
-	return listener, nil
-}
-
 // waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until it is ready or ctx is done. It
-// logs why OpenVidu can't be used, and again whenever that changes.
+// logs why OpenVidu can't be used, and again when the kind of failure changes.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	var logged httpError
 	for {

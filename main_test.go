@@ -756,10 +756,9 @@ func TestExit(t *testing.T) {
 		{"-x", "", 2, "^flag provided but not defined: -x\n" + usage},
 		{"5000", "", 2, "^unexpected argument \"5000\": see -h\n$"},
 		{"--", "SERVER_PORT=x", 1, `^SERVER_PORT \(from .env\): must be a number from 0 to 65535` + "\n$"},
-		{"--", "SERVER_PORT=" + used, 1, "^SERVER_PORT: cannot listen on port " + used + ": .*\n$"},
-		// No host has this address (RFC 5737), and binding sends nothing.
-		{"--", "SERVER_ADDRESS=192.0.2.1", 1,
-			"^SERVER_ADDRESS or SERVER_PORT: cannot listen on 192.0.2.1, port 5000: .*\n$"},
+		{"--", "SERVER_PORT=" + used, 1, "^SERVER_PORT: listen tcp :" + used + ": .*\n$"},
+		// Without a zone, no host has this address.
+		{"--", "SERVER_ADDRESS=fe80::1", 1, `^SERVER_ADDRESS or SERVER_PORT: listen tcp \[fe80::1\]:5000: .*` + "\n$"},
 	} {
 		cmd, log := testCommand(t)
 		if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(tt.dotenv), 0o600); err != nil {
