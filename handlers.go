@@ -51,8 +51,8 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 	}
 	mux.Handle("/", newFileHandler(files))
 	// MaxBytesHandler comes first because it needs net/http's own ResponseWriter, not one that wraps it: after an
-	// oversized body, only that can close the connection without losing the response. logRequests comes before cors,
-	// which adds to the log line, and cors before api, so that pages can read every response.
+	// oversized body, only that can close the connection without losing the response (compare discardBody). logRequests
+	// comes before cors, which adds to the log line, and cors before api, so that pages can read every response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
@@ -180,10 +180,10 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains what next doesn't read of the request body, as after a 401 or 404. Otherwise, a request that says
-// Connection: close, as nginx before 1.29.7 does by default, could get a TCP reset instead of the response (RFC 9112,
-// section 9.6). nginx takes that for a failure and, if there are several instances, doesn't use this one for 10 s: a
-// client that keeps posting large bodies to a wrong path would lock out everyone.
+// discardBody drains what next doesn't read of the request body, as after a 401 or 404. net/http does so, too, unless
+// the request says Connection: close, as nginx before 1.29.7 does by default. Such a request could get a TCP reset
+// instead of the response (RFC 9112, section 9.6). nginx takes that for a failure and, if it knows several instances of
+// this server, skips this one for 10 s: whoever keeps posting large bodies to a wrong path would lock out everyone.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
@@ -207,8 +207,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				// Pages of this origin can't read the response, unless it is this server's own origin: a POST has the
-				// header Origin, too.
+				// Pages of this origin can't read the response. This server's own origin may appear here, too, and is
+				// harmless: browsers send Origin with every POST.
 				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}
@@ -238,7 +238,7 @@ func newFileHandler(files fs.FS) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache") // makes browsers ask each time whether the file has changed
-		// Names such as .env and .git are hidden. The backslash separates names on Windows.
+		// Names such as .env and .git are hidden, and with them /.well-known/. On Windows, \ separates names, too.
 		if strings.Contains(r.URL.Path, "/.") || strings.Contains(r.URL.Path, `\.`) {
 			http.NotFound(w, r)
 			return

@@ -115,8 +115,8 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		// err wraps an httpError, which has a constant text, and adds the cause. The cause may contain a local port,
-		// which changes with every check, so compare without it.
+		// Compare only the httpError that err wraps (see openvidu.go). The cause may contain a local port, which
+		// changes with every check.
 		failure, _ := errors.AsType[httpError](err)
 		if failure != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", checkInterval, "error", err)
@@ -174,7 +174,7 @@ type config struct {
 	password      string   // "" for none
 	origins       []string // allowed ones, or only "*" for any
 	staticDir     string   // "" for the built-in page
-	logAttrs      []any    // names and values of the settings, but for a secret, where it comes from
+	logAttrs      []any    // names and values of the settings; for a secret, its source instead of its value
 	unknown       []string // names in .env that aren't settings, sorted
 }
 
@@ -197,7 +197,7 @@ var settings = []struct {
 	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
 		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
 	{name: "API_PASSWORD",
-		usage: "password for the API, at least 16 characters without spaces, or empty for no password",
+		usage: "password for the API, at least 16 of A-Z, a-z, 0-9 and -._~+/, or empty for no password",
 		parse: (*config).parsePassword, secret: true},
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
@@ -342,7 +342,7 @@ func (cfg *config) parseOrigins(value string) error {
 // 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // upper case, credentials, a path or a query
+	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // has upper case, credentials, a path …
 		return false
 	}
 	if u.Scheme != "http" && u.Scheme != "https" { // such as capacitor://localhost or file://
@@ -365,7 +365,7 @@ func (cfg *config) parseStaticDir(value string) error {
 	if value == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(value) // as dirFS does; fails unless value is a directory
+	root, err := os.OpenRoot(value) // fails unless value is a directory
 	if err != nil {
 		return fmt.Errorf("must be a directory: %w", err)
 	}

@@ -63,7 +63,7 @@ var (
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
 	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
-	// receives it, because net/http can't tell the two apart.
+	// receives it, because net/http can't tell this from a closed connection.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -79,7 +79,9 @@ var (
 		"cannot verify OpenVidu's certificate: check the certificate and its CA"}
 	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
 	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
-	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
+
+	// Only contextError returns this and errDisconnected. shareSession relies on that.
+	errTimeout = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
 )
 
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
@@ -108,7 +110,7 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 				DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 				TLSHandshakeTimeout: connectTimeout,
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
-				// A Transport with a DialContext doesn't use HTTP/2 by default, so a connection is a request.
+				// Without HTTP/2, which a Transport with a DialContext doesn't use, each request needs a connection.
 				MaxConnsPerHost:        maxRequests,
 				MaxIdleConnsPerHost:    maxRequests,
 				IdleConnTimeout:        maxIdle,
@@ -167,7 +169,7 @@ func (ov *openVidu) shareSession(ctx context.Context, properties, customID strin
 		case <-ctx.Done():
 			return "", contextError(ctx)
 		}
-		// Only contextError returns these two: the other request's context has ended, which says nothing about ctx.
+		// With these two, the other request's context has ended (contextError), which says nothing about ctx.
 		if !errors.Is(other.err, errDisconnected) && !errors.Is(other.err, errTimeout) {
 			return other.id, other.err
 		}
@@ -232,7 +234,7 @@ func customSessionID(members map[string]json.RawMessage) (string, error) {
 	return id, nil
 }
 
-// sessionIDPattern matches the session IDs of every version of OpenVidu.
+// sessionIDPattern matches the session IDs that every version of OpenVidu accepts.
 var sessionIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // isSessionID reports whether this server accepts id as a session's ID. Given an ID with other characters, OpenVidu
@@ -247,7 +249,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if !isSessionID(sessionID) {
 		return "", errSessionNotFound
 	}
-	if _, err := parseProperties(properties); err != nil {
+	if _, err := parseProperties(properties); err != nil { // OpenVidu 2.32 would respond 403, as to a wrong path
 		return "", err
 	}
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
@@ -324,7 +326,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// roundTrip sends a request and reads the whole response. It mustn't repeat a POST, which could add an IP camera twice.
+// roundTrip sends a request, once, and reads the whole response. net/http doesn't repeat a POST that OpenVidu may have
+// received, either: that could add an IP camera twice.
 func (ov *openVidu) roundTrip(req *http.Request) (*response, error) {
 	ctx := req.Context()
 	resp, err := ov.client.Do(req)
@@ -379,10 +382,10 @@ func (r *response) decode(v any) error {
 	return nil
 }
 
-// statusError returns the error for a status that the caller doesn't handle itself. Its cause is the status and
-// OpenVidu's reason. Clients get the reason only with a 400, which is about what they sent.
+// statusError returns the error for a status other than 200. OpenVidu's reason for a 400 is about what the client sent,
+// so the client gets it. Any other reason is a part of the cause.
 func (r *response) statusError() error {
-	reason := fmt.Sprintf("%.300s", r.reason()) // characters, because OpenVidu may quote a property of 100 KiB
+	reason := fmt.Sprintf("%.300s", r.reason()) // 300 characters: OpenVidu may quote a property of 100 KiB
 	e := errUnexpected
 	switch {
 	case r.status == http.StatusBadRequest && reason != "":
