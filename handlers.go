@@ -50,9 +50,10 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
-	// MaxBytesHandler comes first because it needs net/http's own ResponseWriter, not one that wraps it: after an
-	// oversized body, only that can close the connection without losing the response (compare discardBody). logRequests
-	// comes before cors, which adds to the log line, and cors before api, so that pages can read every response.
+	// MaxBytesHandler comes first because it needs net/http's own ResponseWriter, not one that wraps it: through that,
+	// it tells net/http that a body is too large, which then closes the connection without a reset (see discardBody).
+	// logRequests comes before cors, which adds to the log line, and cors before api, so that pages can read every
+	// response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
@@ -180,15 +181,16 @@ func addLogAttr(r *http.Request, name, value string) {
 	*attrs = append(*attrs, slog.String(name, value))
 }
 
-// discardBody drains what next doesn't read of the request body, as after a 401 or 404. net/http does so, too, unless
-// the request says Connection: close, as nginx before 1.29.7 does by default. Such a request could get a TCP reset
-// instead of the response (RFC 9112, section 9.6). nginx takes that for a failure and, if it knows several instances of
-// this server, skips this one for 10 s: whoever keeps posting large bodies to a wrong path would lock out everyone.
+// discardBody reads what next doesn't read of the request body, as after a 401 or 404: all of it, or up to the limit of
+// MaxBytesHandler. net/http does so, too, unless the request says Connection: close, as nginx before 1.29.7 does by
+// default. Such a request could get a TCP reset instead of the response (RFC 9112, section 9.6). nginx takes that for a
+// failure and, if it knows several instances of this server, skips this one for 10 s: whoever keeps posting large
+// bodies to a wrong path would lock out everyone.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
 		if r.Header.Get("Expect") == "" { // a client that waits for 100 Continue may never send a body
-			io.Copy(io.Discard, r.Body) // at most maxBody
+			io.Copy(io.Discard, r.Body)
 		}
 	})
 }
@@ -207,8 +209,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				// Pages of this origin can't read the response. This server's own origin may appear here, too, and is
-				// harmless: browsers send Origin with every POST.
+				// Pages of this origin can't read the response, unless it is this server's own: browsers send Origin
+				// with every POST, even to the same origin.
 				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}

@@ -37,7 +37,7 @@ const (
 
 	headerTimeout = 5 * time.Second  // for receiving a request's header
 	readTimeout   = 10 * time.Second // for receiving a whole request, header and body
-	idleTimeout   = 3 * time.Minute  // between two requests on a connection; longer than proxies keep theirs
+	idleTimeout   = 3 * time.Minute  // between two requests on a connection; nginx and Caddy close theirs before
 
 	// requestTimeout (50 s) limits a request from its header to the end of the response, except for a file (fileTimeout
 	// in handlers.go), and it limits the shutdown. It is for receiving the request, waiting for OpenVidu (maxWait in
@@ -197,7 +197,7 @@ var settings = []struct {
 	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
 		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
 	{name: "API_PASSWORD",
-		usage: "password for the API, at least 16 of A-Z, a-z, 0-9 and -._~+/, or empty for no password",
+		usage: "password for the API, at least 16 of A-Z, a-z, 0-9, -._~+/ and, at its end, =, or empty for none",
 		parse: (*config).parsePassword, secret: true},
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
@@ -244,7 +244,8 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		delete(dotenv, s.name) // what remains isn't a setting
 	}
 	if cfg.password != "" && cfg.password == cfg.secret {
-		errs = append(errs, errors.New("API_PASSWORD must differ from OPENVIDU_SECRET: participants must not get that"))
+		err := errors.New("API_PASSWORD must differ from OPENVIDU_SECRET, which participants must not get")
+		errs = append(errs, err)
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))
 	if err := errors.Join(errs...); err != nil {
@@ -339,7 +340,7 @@ func (cfg *config) parseOrigins(value string) error {
 }
 
 // isOrigin reports whether text looks like the value of a browser's Origin header other than null (RFC 6454, section
-// 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed.
+// 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed (see cors).
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // has upper case, credentials, a path …

@@ -21,14 +21,14 @@ import (
 )
 
 const (
-	// maxWait limits how long a client waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
+	// maxWait limits how long a request waits for OpenVidu. OpenVidu takes up to 15 s if a session with the same ID is
 	// still closing (initializeSession in SessionRestController.java, v2.31.0). The rest is for waiting for a turn (see
 	// maxRequests).
 	maxWait = 30 * time.Second
 
-	// maxRequests limits the connections to OpenVidu, and so the requests to it at the same time. The others wait for
-	// their turn, first come, first served. 32 are enough to keep OpenVidu busy. With more, each takes longer, and the
-	// number of tokens per second stays the same.
+	// maxRequests limits the TCP connections to OpenVidu, and so the requests to it at the same time. The others wait
+	// for their turn, first come, first served. 32 are enough to keep OpenVidu busy. With more, each takes longer, and
+	// the number of tokens per second stays the same.
 	maxRequests = 32
 
 	connectTimeout = 5 * time.Second // for a connection to OpenVidu, and again for its TLS handshake
@@ -62,8 +62,8 @@ var (
 		"customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
-	// 499 is nginx's status for a client that closed the connection. A client that closed only its sending side
-	// receives it, because net/http can't tell this from a closed connection.
+	// 499 is nginx's status for a client that closed the connection. Only a client that closed just its sending side
+	// can see it: net/http takes that for a closed connection, too.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -101,16 +101,16 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		apiURL: base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// Verifying the secret takes OpenVidu about 70 ms, because Spring Security keeps a bcrypt hash of it from
-			// the first login on (upgradeEncoding in DaoAuthenticationProvider.java). Up to OpenVidu 2.31, the cookie
-			// OVJSESSIONID makes that needless. 2.32 verifies the secret every time.
+			// The cookie OVJSESSIONID spares OpenVidu up to 2.31 from verifying the secret for each request, which
+			// takes about 70 ms, because Spring Security keeps a bcrypt hash of it from the first login on
+			// (upgradeEncoding in DaoAuthenticationProvider.java). 2.32 verifies it every time.
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
 				DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 				TLSHandshakeTimeout: connectTimeout,
 				TLSClientConfig:     &tls.Config{InsecureSkipVerify: skipVerify},
-				// Without HTTP/2, which a Transport with a DialContext doesn't use, each request needs a connection.
+				// A Transport with a DialContext doesn't use HTTP/2, so each request in flight has its own connection.
 				MaxConnsPerHost:        maxRequests,
 				MaxIdleConnsPerHost:    maxRequests,
 				IdleConnTimeout:        maxIdle,
@@ -195,7 +195,7 @@ func (ov *openVidu) postSession(ctx context.Context, properties []byte, customID
 	var session struct {
 		ID string `json:"id"`
 	}
-	if err := resp.decode(&session); err != nil {
+	if err := resp.decodeOK(&session); err != nil {
 		return "", err
 	}
 	if session.ID == "" {
@@ -266,7 +266,7 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 		Token string `json:"token"`
 		Type  string `json:"type"`
 	}
-	if err := resp.decode(&connection); err != nil {
+	if err := resp.decodeOK(&connection); err != nil {
 		return "", err
 	}
 	if connection.Token == "" && connection.Type != "IPCAM" {
@@ -288,7 +288,7 @@ func (ov *openVidu) check(ctx context.Context) (version, publicURL string, err e
 		Version   string `json:"VERSION"`
 		PublicURL string `json:"OPENVIDU_PUBLICURL"`
 	}
-	if err := resp.decode(&info); err != nil {
+	if err := resp.decodeOK(&info); err != nil {
 		return "", "", err
 	}
 	if info.Version == "" {
@@ -371,8 +371,8 @@ func contextError(ctx context.Context) error {
 	return errDisconnected
 }
 
-// decode decodes the body, a JSON object, into v. It returns an error if the status isn't 200.
-func (r *response) decode(v any) error {
+// decodeOK decodes the body of a 200, a JSON object, into v. For any other status, it returns an error.
+func (r *response) decodeOK(v any) error {
 	if r.status != http.StatusOK {
 		return r.statusError()
 	}
@@ -405,7 +405,7 @@ func (r *response) statusError() error {
 	case r.status >= http.StatusInternalServerError:
 		e = errFailed
 	}
-	cause := fmt.Sprint("status ", r.status)
+	cause := fmt.Sprintf("status %d", r.status)
 	if reason != "" {
 		cause += ": " + reason
 	}
