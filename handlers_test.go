@@ -543,7 +543,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	if browser == "" {
-		t.Skip("neither chromium nor google-chrome is in the PATH")
+		t.Skip("neither Chromium nor Chrome is in the PATH")
 	}
 
 	const (

@@ -36,7 +36,7 @@ import (
 // sleeping takes no real time, and durations are exact. The tests of the whole program use startProgram and
 // startProcess.
 
-// testRoutes are the API's.
+// testRoutes lists the API's routes.
 var testRoutes = []string{"POST /api/sessions", "POST /api/sessions/{sessionId}/connections"}
 
 // Requests are a method and a path.

@@ -57,7 +57,7 @@ func main() {
 	// The program that reads the log may end first, as tee does on Ctrl+C. Without this, the next write to the log
 	// would kill this server, and with it the requests in flight.
 	signal.Ignore(syscall.SIGPIPE)
-	log.SetOutput(io.Discard) // http.Transport logs what follows a response of OpenVidu, which may contain a token
+	log.SetOutput(io.Discard) // http.Transport logs data after the end of a response, which may contain a token
 	if err := run(ctx, os.Getenv, os.DirFS("."), os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -197,7 +197,7 @@ var settings = []struct {
 	{name: "OPENVIDU_TLS_SKIP_VERIFY", defaultValue: "false",
 		usage: "true skips certificate verification; for development only", parse: (*config).parseSkipVerify},
 	{name: "API_PASSWORD",
-		usage: "password for the API, at least 16 of A-Z, a-z, 0-9, -._~+/ and, at its end, =, or empty for none",
+		usage: "password for the API, at least 16 characters (A-Z, a-z, 0-9, -._~+/), or empty for none",
 		parse: (*config).parsePassword, secret: true},
 	{name: "CORS_ALLOWED_ORIGINS", defaultValue: "*",
 		usage: "allowed origins, comma-separated, such as https://example.com, or * for any",
@@ -314,7 +314,7 @@ func (cfg *config) parsePassword(value string) error {
 		return nil
 	}
 	if len(value) < 16 || !bearerPattern.MatchString(value) {
-		return errors.New("must have at least 16 characters, and only A-Z, a-z, 0-9, -._~+/ and, at its end, =")
+		return errors.New("must have at least 16 characters: A-Z, a-z, 0-9 and -._~+/, optionally followed by =")
 	}
 	cfg.password = value
 	return nil

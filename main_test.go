@@ -145,7 +145,7 @@ func TestInvalidSettings(t *testing.T) {
 		{"OPENVIDU_TLS_SKIP_VERIFY", []string{"yes", "on"}, "must be true or false"},
 		{"API_PASSWORD", []string{"hidden-hidden-h", "=hidden-hidden-hidden", "hidden-hidden-=-hidden",
 			"hidden hidden hidden", "hidden-hidden-hidden!", "hidden-hidden-hiddén"},
-			"must have at least 16 characters, and only A-Z, a-z, 0-9, -._~+/ and, at its end, ="},
+			"must have at least 16 characters: A-Z, a-z, 0-9 and -._~+/, optionally followed by ="},
 		{"CORS_ALLOWED_ORIGINS", []string{"*,https://a", "https://a,*"}, `"*": * can only be the whole value`},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://a,", ",https://a"}, `"" ` + noOrigin},
 		{"CORS_ALLOWED_ORIGINS", []string{"https://*.a"}, `"https://*.a": * can only be the whole value`},
@@ -251,7 +251,8 @@ func TestDocumentedSettings(t *testing.T) {
 	example := testRead(t, ".env.example")
 	readme, deployment := testRead(t, "README.md"), testRead(t, "docs/deployment.md")
 	plain := strings.ReplaceAll(regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(readme, "$1"), "`", "")
-	elsewhere := strings.NewReplacer("=/frontend", "=.", "=../openvidu-tutorials/openvidu-js/web", "=.")
+	elsewhere := strings.NewReplacer("=/frontend", "=.", "=../openvidu-tutorials/openvidu-js/web", "=.",
+		"=../my-frontend", "=.", "API_PASSWORD=REPLACE_THIS", "API_PASSWORD=abcdefghijklmnop")
 	var names []string
 	for _, s := range settings {
 		names = append(names, s.name)

@@ -27,8 +27,8 @@ const (
 	maxWait = 30 * time.Second
 
 	// maxRequests limits the TCP connections to OpenVidu, and so the requests to it at the same time. The others wait
-	// for their turn, first come, first served. 32 are enough to keep OpenVidu busy. With more, each takes longer, and
-	// the number of tokens per second stays the same.
+	// for their turn, first come, first served. 32 are enough to keep OpenVidu busy. With more, each request takes
+	// longer, and the number of tokens per second stays the same.
 	maxRequests = 32
 
 	connectTimeout = 5 * time.Second // for a connection to OpenVidu, and again for its TLS handshake
@@ -306,9 +306,8 @@ type response struct {
 // send sends a request to the API and returns the response, whatever its status. It returns an error if the response is
 // missing, incomplete or larger than maxResponse.
 //
-// After an error, it closes the idle connections, which may be dead, too: OpenVidu's host may have lost power, or a
-// firewall may have forgotten them. Otherwise, each would make one more request fail. A client that disconnects says
-// nothing about them.
+// After any error but a client's disconnect, send closes the idle connections, which may be dead, too: OpenVidu's host
+// may have lost power, or a firewall may have forgotten them. Otherwise, each would make one more request fail.
 func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) (*response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, ov.apiURL+path, bytes.NewReader(body))
 	if err != nil {
