@@ -454,8 +454,8 @@ const pageFakes = `{
   }
   window.OpenVidu = class {
     initSession() { return fake.session = new Session(); }
-    async initPublisherAsync(target) {
-      call("initPublisher");
+    async initPublisherAsync(target, ...rest) {
+      call("initPublisher", ...rest);
       return fake.publisher = new StreamManager(target);
     }
   };
@@ -504,9 +504,9 @@ const pageDriver = `{
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   };
-  const join = async (text = "\npublish") => {
+  const join = async (text = "\npublish", name = "Ann & Co") => {
     type("session", "row" + number);
-    type("name", "Ann");
+    type("name", name);
     click("Join");
     await until(text);
   };
@@ -547,15 +547,15 @@ func TestPage(t *testing.T) {
 	}
 
 	const (
-		form      = "session: ROW\nname: Ann\n[Join]\n"
+		form      = "session: ROW\nname: Ann & Co\n[Join]\n"
 		connected = "[Leave]\nConnected to ROW\n"
 		again     = "\nTo try again, leave and join.\n"
-		ann       = "1 video: Ann\n"
+		ann       = "1 video: Ann & Co\n"
 		connect   = "connect ws://localhost:4443?sessionId=ROW&token=tok_ROW"
 		publish   = connect + "\ninitPublisher\npublish"
 
 		session    = `POST /openvidu/api/sessions {"customSessionId":"ROW"}` + "\n"
-		connection = `POST /openvidu/api/sessions/ROW/connection {"data":"Ann"}` + "\n"
+		connection = `POST /openvidu/api/sessions/ROW/connection {"data":"Ann & Co"}` + "\n"
 	)
 	// The fields accept what this server accepts.
 	accepted := func(values []string, accepts func(string) bool) string {
@@ -588,6 +588,8 @@ func TestPage(t *testing.T) {
 		{name: "requesting", script: `window.fetch = () => new Promise(() => {}); await join("Requesting");`,
 			want: "[Leave]\nRequesting a token …"},
 		{name: "alone", script: `await join();`, want: connected + ann + publish, received: session + connection},
+		{name: "without a name", script: `await join("\npublish", "");`, want: connected + "1 video: (no name)\n" + publish,
+			received: strings.Replace(session+connection, "Ann & Co", "", 1)},
 		{name: "others who came first", script: `fake.present = ["Bob"]; await join();`, received: session + connection,
 			want: connected + "1 video: Bob\n" + ann + connect + "\nsubscribe\ninitPublisher\npublish"},
 		{name: "others", script: `await join(); fake.join("<b>Bob</b> <img src=x>"); fake.join(); fake.join("Eve");
@@ -618,16 +620,16 @@ func TestPage(t *testing.T) {
 		{name: "password", password: true, script: `await join("wrong"); type("password", "` + testPassword + `");
 			click("Join"); await until("\npublish")`, want: connected + ann + publish, received: session + connection},
 		{name: "no password", password: true, script: `await join("wrong"); click("Join");`,
-			want: "session: ROW\nname: Ann\npassword (focused): \n[Join]\n" + wrongPassword},
+			want: "session: ROW\nname: Ann & Co\npassword (focused): \n[Join]\n" + wrongPassword},
 		{name: "wrong password", password: true, script: `await join("wrong"); type("password", "wrong-password-16");
-			click("Join"); await until("[Join]");`, want: "session: ROW\nname: Ann\n" +
+			click("Join"); await until("[Join]");`, want: "session: ROW\nname: Ann & Co\n" +
 			"password (focused): wrong-password-16\n[Join]\n" + wrongPassword},
 		{name: "invalid password that the browser fills in", script: `type("password", "invalid!"); await join();`,
 			want: connected + ann + publish, received: session + connection},
 		{name: "Leave with a password", password: true, script: `
 			if (reloaded) return JSON.stringify(history.state) + [...document.querySelectorAll("input")].at(-1).value;
 			await join("wrong"); type("password", "` + testPassword + `"); click("Join"); await until("\npublish");
-			click("Leave"); await new Promise(() => {});`, want: `{"session":"ROW","name":"Ann"}`,
+			click("Leave"); await new Promise(() => {});`, want: `{"session":"ROW","name":"Ann & Co"}`,
 			received: session + connection},
 		{name: "password after a wrong one", password: true, script: `await join("wrong");
 			type("password", "wrong-password-16"); click("Join"); await until("[Join]");
