@@ -349,17 +349,17 @@ func isOrigin(text string) bool {
 	if u.Scheme != "http" && u.Scheme != "https" { // such as capacitor://localhost or file://
 		return true
 	}
-	if u.Port() == "" {
-		return u.Host != "" && !strings.HasSuffix(u.Host, ":")
+	if u.Hostname() == "" || strings.HasSuffix(u.Host, ":") {
+		return false
 	}
 	isDefault := u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443"
-	return u.Hostname() != "" && isPort(u.Port()) && !isDefault
+	return u.Port() == "" || isPort(u.Port()) && !isDefault
 }
 
 // isPort reports whether text is the number of a port in its usual form, from 1 to 65535.
 func isPort(text string) bool {
-	port, err := strconv.ParseUint(text, 10, 16)
-	return err == nil && port > 0 && text[0] != '0'
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && text[0] != '0'
 }
 
 func (cfg *config) parseStaticDir(value string) error {
