@@ -50,10 +50,10 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
-	// MaxBytesHandler comes first because it needs net/http's own ResponseWriter, not one that wraps it: through that,
-	// it tells net/http that a body is too large, which then closes the connection without a reset (see discardBody).
-	// logRequests comes before cors, which adds to the log line, and cors before api, so that pages can read every
-	// response.
+	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter, not the statusRecorder of logRequests:
+	// through it, it tells net/http that a body is too large. net/http then waits for 500 ms before it closes the
+	// connection, so that the response arrives before a TCP reset. discardBody is inside because it relies on the limit.
+	// logRequests is around cors, which adds to the log line, and cors around mux, so that pages can read every response.
 	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
 }
 
@@ -209,8 +209,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 			if slices.Contains(origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 			} else if origin != "" {
-				// Pages of this origin can't read the response, unless it is this server's own: browsers send Origin
-				// with every POST, even to the same origin.
+				// Pages of this origin can't read the response, unless this origin is the server's own: browsers send
+				// Origin with every POST, even to the same origin.
 				addLogAttr(r, "origin_not_allowed", origin)
 			}
 		}

@@ -37,11 +37,11 @@ const (
 
 	headerTimeout = 5 * time.Second  // for receiving a request's header
 	readTimeout   = 10 * time.Second // for receiving a whole request, header and body
-	idleTimeout   = 3 * time.Minute  // between two requests on a connection; nginx and Caddy close theirs before
+	idleTimeout   = 3 * time.Minute  // between two requests; longer than nginx and Caddy wait, so that they close first
 
 	// requestTimeout (50 s) limits a request from its header to the end of the response, except for a file (fileTimeout
-	// in handlers.go), and it limits the shutdown. It is for receiving the request, waiting for OpenVidu (maxWait in
-	// openvidu.go) and sending the response.
+	// in handlers.go), and it limits the shutdown. It is the sum of the times for receiving the request, waiting for
+	// OpenVidu (maxWait in openvidu.go) and sending the response.
 	requestTimeout = readTimeout + maxWait + 10*time.Second
 )
 
@@ -102,8 +102,8 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 	return serve(ctx, cfg, newAPI(ov, cfg.password), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until it is ready or ctx is done. It
-// logs why OpenVidu can't be used, and again when the kind of failure changes.
+// waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until a check succeeds or ctx is done. It
+// logs why OpenVidu can't be used, but the same httpError only once in a row.
 func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	var logged httpError
 	for {
@@ -115,8 +115,7 @@ func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 		if ctx.Err() != nil {
 			return
 		}
-		// Compare only the httpError that err wraps (see openvidu.go). The cause may contain a local port, which
-		// changes with every check.
+		// Compare only the httpError that err wraps. The cause may contain a local port, which changes with every check.
 		failure, _ := errors.AsType[httpError](err)
 		if failure != logged {
 			logger.Warn("cannot use OpenVidu yet, retrying", "every", checkInterval, "error", err)
@@ -292,6 +291,7 @@ func (cfg *config) parseURL(value string) error {
 	return nil
 }
 
+// parseSecret accepts any value. Only OpenVidu 2.32 limits it, to the 72 bytes that bcrypt takes.
 func (cfg *config) parseSecret(value string) error {
 	cfg.secret = value
 	return nil

@@ -101,8 +101,8 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		apiURL: base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// The cookie OVJSESSIONID spares OpenVidu up to 2.31 from verifying the secret for each request, which
-			// takes about 70 ms, because Spring Security keeps a bcrypt hash of it from the first login on
+			// Thanks to the cookie OVJSESSIONID, OpenVidu up to 2.31 doesn't verify the secret for each request. That
+			// takes about 70 ms: after the first login, Spring Security keeps a bcrypt hash of the secret
 			// (upgradeEncoding in DaoAuthenticationProvider.java). 2.32 verifies it every time.
 			Jar: jar,
 			Transport: &http.Transport{
@@ -249,7 +249,8 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if !isSessionID(sessionID) {
 		return "", errSessionNotFound
 	}
-	if _, err := parseProperties(properties); err != nil { // OpenVidu 2.32 would respond 403, as to a wrong path
+	// This is only a check: to invalid JSON or an array, OpenVidu 2.32 responds 403, as to a wrong path.
+	if _, err := parseProperties(properties); err != nil {
 		return "", err
 	}
 	resp, err := ov.send(ctx, http.MethodPost, "/sessions/"+sessionID+"/connection", properties)
@@ -325,8 +326,8 @@ func (ov *openVidu) send(ctx context.Context, method, path string, body []byte) 
 	return resp, nil
 }
 
-// roundTrip sends a request, once, and reads the whole response. net/http doesn't repeat a POST that OpenVidu may have
-// received, either: that could add an IP camera twice.
+// roundTrip sends a request and reads the whole response. Neither it nor net/http repeats a POST that OpenVidu may have
+// received: that could add an IP camera twice.
 func (ov *openVidu) roundTrip(req *http.Request) (*response, error) {
 	ctx := req.Context()
 	resp, err := ov.client.Do(req)
