@@ -50,11 +50,13 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
-	// MaxBytesHandler is outermost because it needs net/http's own ResponseWriter, not the statusRecorder of logRequests:
-	// through it, it tells net/http that a body is too large. net/http then waits for 500 ms before it closes the
-	// connection, so that the response arrives before a TCP reset. discardBody is inside because it relies on the limit.
-	// logRequests is around cors, which adds to the log line, and cors around mux, so that pages can read every response.
-	return http.MaxBytesHandler(logRequests(logger, discardBody(cors(origins, mux))), maxBody)
+	handler := cors(origins, mux)          // so that pages can read every response
+	handler = discardBody(handler)         // stops reading at the limit of MaxBytesHandler
+	handler = logRequests(logger, handler) // logs what api and cors add to the line, too
+	// MaxBytesHandler is the outermost because it tells the ResponseWriter that a body is too large, and only net/http's
+	// own one listens: net/http then waits for 500 ms before it closes the connection, so that the response arrives
+	// before a TCP reset.
+	return http.MaxBytesHandler(handler, maxBody)
 }
 
 // newAPI returns the handler for the frontend's API, which creates sessions and connections with ov. Unless password is
@@ -226,8 +228,8 @@ func cors(origins []string, next http.Handler) http.Handler {
 	})
 }
 
-// dirFS is a directory. Unlike with os.DirFS, links can't lead out of it. It is opened for every file because a build
-// may replace it.
+// dirFS is a directory. Unlike with os.DirFS, links can't lead out of it. Open opens the directory for every file,
+// because a build may replace it.
 type dirFS string
 
 func (dir dirFS) Open(name string) (fs.File, error) { return os.OpenInRoot(string(dir), name) }

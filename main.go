@@ -178,7 +178,7 @@ type config struct {
 }
 
 // settings lists what the environment or .env can set. parse stores a value in a config. Its error says what is wrong
-// with the value, but quotes neither secrets nor OPENVIDU_URL, which may contain one.
+// with the value, but quotes neither a secret nor an invalid OPENVIDU_URL, which may contain one.
 var settings = []struct {
 	name, defaultValue, usage string
 	parse                     func(cfg *config, value string) error
@@ -343,7 +343,7 @@ func (cfg *config) parseOrigins(value string) error {
 // 6.2). If a wrong origin slips through, the log shows the right one as origin_not_allowed (see cors).
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // has upper case, credentials, a path …
+	if err != nil || text != u.Scheme+"://"+strings.ToLower(u.Host) { // upper case, credentials, a path …
 		return false
 	}
 	if u.Scheme != "http" && u.Scheme != "https" { // such as capacitor://localhost or file://

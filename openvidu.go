@@ -63,7 +63,7 @@ var (
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
 	// 499 is nginx's status for a client that closed the connection. Only a client that closed just its sending side
-	// can see it: net/http takes that for a closed connection, too.
+	// can see it: net/http takes a half-closed connection for a closed one.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -101,9 +101,9 @@ func newOpenVidu(base *url.URL, secret string, skipVerify bool) *openVidu {
 		apiURL: base.JoinPath("openvidu/api").String(),
 		secret: secret,
 		client: &http.Client{
-			// Thanks to the cookie OVJSESSIONID, OpenVidu up to 2.31 doesn't verify the secret for each request. That
-			// takes about 70 ms: after the first login, Spring Security keeps a bcrypt hash of the secret
-			// (upgradeEncoding in DaoAuthenticationProvider.java). 2.32 verifies it every time.
+			// Thanks to the cookie OVJSESSIONID, OpenVidu up to 2.31 doesn't verify the secret for each request.
+			// Verifying takes about 70 ms, because Spring Security keeps a bcrypt hash of the secret from the first
+			// login on (upgradeEncoding in DaoAuthenticationProvider.java). 2.32 verifies it every time.
 			Jar: jar,
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
@@ -157,7 +157,8 @@ type sharedCall struct {
 // instead of 2n. On 2.32, which verifies the secret for every request, the last of 100 people waits 3.6 s instead of
 // 7.1 s (on two cores).
 func (ov *openVidu) shareSession(ctx context.Context, properties, customID string) (string, error) {
-	call := &sharedCall{done: make(chan struct{}), err: errInternal} // the result if postSession panics
+	// The call of this request, unless another one is in flight. If postSession panics, its err is errInternal.
+	call := &sharedCall{done: make(chan struct{}), err: errInternal}
 	for {
 		inFlight, loaded := ov.calls.LoadOrStore(properties, call)
 		if !loaded {
