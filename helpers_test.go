@@ -64,10 +64,11 @@ const (
 		"check OPENVIDU_URL, and OpenVidu's log and ALLOWED_ACCESS_TO_RESTAPI"
 	wantNoAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	wantUnreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
-	wantCertificate = "502 cannot verify OpenVidu's certificate: check the certificate and its CA"
-	wantFailed      = "502 OpenVidu failed: check that it is running and see its log"
-	wantUnexpected  = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
-	wantTimeout     = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
+	wantCertificate = "502 cannot verify OpenVidu's certificate: " +
+		"check the host in OPENVIDU_URL, the certificate and its CA"
+	wantFailed     = "502 OpenVidu failed: check that it is running and see its log"
+	wantUnexpected = "502 unexpected response from OpenVidu: check OPENVIDU_URL"
+	wantTimeout    = "504 OpenVidu timed out: try again, or check OPENVIDU_URL"
 
 	// These come from net/http. The log has a cause only if the request was for a file.
 	wantPageNotFound = "404 404 page not found"

@@ -76,7 +76,7 @@ var (
 	errUnreachable = httpError{http.StatusBadGateway,
 		"cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"}
 	errCertificate = httpError{http.StatusBadGateway,
-		"cannot verify OpenVidu's certificate: check the certificate and its CA"}
+		"cannot verify OpenVidu's certificate: check the host in OPENVIDU_URL, the certificate and its CA"}
 	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
 	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
 
