@@ -61,7 +61,7 @@ const (
 	wantInternal        = "500 internal server error: see this server's log"
 	wantCredentials     = "502 OpenVidu rejected the credentials: check OPENVIDU_SECRET"
 	wantForbidden       = "502 OpenVidu denied access: " +
-		"check OPENVIDU_URL, and OpenVidu's log and ALLOWED_ACCESS_TO_RESTAPI"
+		"check OPENVIDU_URL, OpenVidu's log, and ALLOWED_ACCESS_TO_RESTAPI"
 	wantNoAPI       = "502 no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"
 	wantUnreachable = "502 cannot reach OpenVidu: check that it is running and that OPENVIDU_URL is correct"
 	wantCertificate = "502 cannot verify OpenVidu's certificate: " +

@@ -70,7 +70,7 @@ var (
 
 	errCredentials = httpError{http.StatusBadGateway, "OpenVidu rejected the credentials: check OPENVIDU_SECRET"}
 	errForbidden   = httpError{http.StatusBadGateway,
-		"OpenVidu denied access: check OPENVIDU_URL, and OpenVidu's log and ALLOWED_ACCESS_TO_RESTAPI"}
+		"OpenVidu denied access: check OPENVIDU_URL, OpenVidu's log, and ALLOWED_ACCESS_TO_RESTAPI"}
 	errNoAPI = httpError{http.StatusBadGateway,
 		"no OpenVidu API found: check the scheme, host, port and path in OPENVIDU_URL"}
 	errUnreachable = httpError{http.StatusBadGateway,
