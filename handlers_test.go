@@ -773,7 +773,8 @@ func TestHiddenFiles(t *testing.T) {
 		`public/list\.b.html`, "secret.html", "secret/index.html", "public-sibling/index.html")
 	dir := filepath.Join(parent, "public")
 	links := map[string]string{"inside.html": "index.html", "outside.html": "../secret.html", "outside": "../secret",
-		"sibling": "../public-sibling", "absolute.html": filepath.Join(dir, "index.html")}
+		"docs/outside": "../../secret", "sibling": "../public-sibling",
+		"absolute.html": filepath.Join(dir, "index.html")}
 	for link, target := range links {
 		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(dir, link)); err != nil &&
 			runtime.GOOS != "windows" {
@@ -785,6 +786,7 @@ func TestHiddenFiles(t *testing.T) {
 		{name: "/outside.html", opened: "outside.html"},
 		{name: "/outside/", opened: "outside/index.html"},
 		{name: "/outside", opened: "outside"},
+		{name: "/docs/outside/", opened: "docs/outside/index.html"},
 		{name: "/sibling/", opened: "sibling/index.html"},
 		{name: "/absolute.html", opened: "absolute.html"},
 		{name: "/%2Fsecret.html", opened: "/secret.html"},

@@ -46,8 +46,8 @@ func TestOpenViduFaults(t *testing.T) {
 		{name: "404 about another session", request: testConnections, openvidu: fakeResponse(404,
 			`{"error":"Not Found","message":"Session SessionB not found"}`), want: wantNoAPI,
 			wantCause: "status 404: Session SessionB not found"},
-		{name: "wrong path for a session", request: testSessions, openvidu: fakeResponse(404, recordedNotFound),
-			want: wantNoAPI, wantCause: "status 404: Not Found"},
+		{name: "wrong path for a session", request: testSessions, body: testSessionA,
+			openvidu: fakeResponse(404, recordedNotFound), want: wantNoAPI, wantCause: "status 404: Not Found"},
 		{name: "empty 404 for a session", request: testSessions, openvidu: fakeResponse(404, ""),
 			want: wantNoAPI, wantCause: "status 404"},
 		{name: "400 from Tomcat", request: testSessions, openvidu: fakeResponse(400, recordedHTML),
@@ -77,6 +77,8 @@ func TestOpenViduFaults(t *testing.T) {
 			want: wantFailed, wantCause: "status 502"},
 		{name: "503 from nginx", request: testSessions, openvidu: fakeResponse(503, recordedHTML),
 			want: wantFailed, wantCause: "status 503"},
+		{name: "504 from nginx", request: testConnections, openvidu: fakeResponse(504, recordedHTML),
+			want: wantFailed, wantCause: "status 504"},
 		{name: "409 without a customSessionId", request: testSessions, body: `{"customSessionId":null}`,
 			openvidu: fakeResponse(409, ""), want: wantUnexpected, wantCause: "status 409"},
 		{name: "409 with CustomSessionId in the wrong case", request: testSessions, body: `{"CustomSessionId":"A"}`,
@@ -100,6 +102,8 @@ func TestOpenViduFaults(t *testing.T) {
 			openvidu: fakeResponse(200, `{"token":"`+testToken+`"}`), wantCause: "no session ID"},
 		{name: "response without a token", request: testConnections, want: wantUnexpected, wantCause: "no token",
 			openvidu: fakeResponse(200, `{"type":"WEBRTC","token":null,"data":"`+testToken+`"}`)},
+		{name: "empty object from another server", request: testConnections, openvidu: fakeResponse(200, "{}"),
+			want: wantUnexpected, wantCause: "no token"},
 		{name: "response that a proxy compresses", request: testConnections, want: "200 " + testToken,
 			openvidu: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Encoding", "gzip")
