@@ -730,7 +730,8 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(profile) // may fail if a process of the browser is still writing
-	ctx, cancel := context.WithTimeout(t.Context(), 4*testPatience)
+	// On a busy core, a browser takes long.
+	ctx, cancel := context.WithTimeout(t.Context(), 12*testPatience)
 	defer cancel()
 	dom, err := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profile,
