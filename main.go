@@ -242,7 +242,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		cfg.logAttrs = append(cfg.logAttrs, s.name, value)
 		delete(dotenv, s.name) // what remains isn't a setting
 	}
-	if cfg.password != "" && cfg.password == cfg.secret {
+	if cfg.password == cfg.secret {
 		err := errors.New("API_PASSWORD must differ from OPENVIDU_SECRET, which participants must not get")
 		errs = append(errs, err)
 	}
