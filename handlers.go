@@ -185,9 +185,10 @@ func addLogAttr(r *http.Request, name, value string) {
 
 // discardBody reads what next doesn't read of the request body, as after a 401 or 404: all of it, or up to the limit of
 // MaxBytesHandler. net/http does so, too, unless the request says Connection: close, as nginx before 1.29.7 does by
-// default. Such a request could get a TCP reset instead of the response (RFC 9112, section 9.6). nginx takes that for a
-// failure and, if it knows several instances of this server, skips this one for 10 s: whoever keeps posting large
-// bodies to a wrong path would lock out everyone.
+// default. Such a request could get a TCP reset instead of the response (RFC 9112, section 9.6).
+//
+// nginx takes a reset for a failure of this server. If it knows another instance, it then skips this one for 10 s:
+// whoever keeps posting large bodies to a wrong path would lock out everyone.
 func discardBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
