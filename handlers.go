@@ -50,12 +50,13 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 		files, _ = fs.Sub(public, "public") // fails only if the name is invalid
 	}
 	mux.Handle("/", newFileHandler(files))
+
+	// Each handler wraps the one before it, so the last one gets a request first.
 	handler := cors(origins, mux)          // so that pages can read every response
-	handler = discardBody(handler)         // stops reading at the limit of MaxBytesHandler
+	handler = discardBody(handler)         // relies on the limit of MaxBytesHandler
 	handler = logRequests(logger, handler) // logs what api and cors add to the line, too
-	// MaxBytesHandler is the outermost because it tells the ResponseWriter that a body is too large, and only net/http's
-	// own one listens: net/http then waits for 500 ms before it closes the connection, so that the response arrives
-	// before a TCP reset.
+	// MaxBytesHandler needs net/http's own ResponseWriter, not a wrapper: that one learns that a body is too large, and
+	// waits for 500 ms before it closes the connection, so that the response arrives before a TCP reset.
 	return http.MaxBytesHandler(handler, maxBody)
 }
 

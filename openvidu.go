@@ -62,8 +62,8 @@ var (
 		"customSessionId must be a string of at most 1,000 characters: A-Z, a-z, 0-9, _ and -"}
 	errSessionNotFound = httpError{http.StatusNotFound, "session not found: create it first with POST /api/sessions"}
 
-	// 499 is nginx's status for a client that closed the connection. Only a client that closed just its sending side
-	// can see it: net/http takes a half-closed connection for a closed one.
+	// 499 is nginx's status for a client that closed the connection. net/http takes a half-closed connection for a
+	// closed one, so a client that closed only its sending side can see this response.
 	errDisconnected = httpError{499, "client disconnected"}
 
 	errInternal = httpError{http.StatusInternalServerError, "internal server error: see this server's log"}
@@ -79,9 +79,7 @@ var (
 		"cannot verify OpenVidu's certificate: check the host in OPENVIDU_URL, the certificate and its CA"}
 	errFailed     = httpError{http.StatusBadGateway, "OpenVidu failed: check that it is running and see its log"}
 	errUnexpected = httpError{http.StatusBadGateway, "unexpected response from OpenVidu: check OPENVIDU_URL"}
-
-	// Only contextError returns this and errDisconnected. shareSession relies on that.
-	errTimeout = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
+	errTimeout    = httpError{http.StatusGatewayTimeout, "OpenVidu timed out: try again, or check OPENVIDU_URL"}
 )
 
 // openVidu is a client for OpenVidu's REST API, safe for concurrent use. Every error of its methods wraps an
@@ -151,13 +149,14 @@ type sharedCall struct {
 
 // shareSession calls postSession or, if a call with the same properties is in flight, waits for its result. The request
 // that came first makes the call, with its own context. If this context ends, because of a disconnect or a timeout, one
-// of those that wait makes the call again.
+// of those that wait makes the call again. The same customID is not enough to share a call: OpenVidu may reject other
+// properties.
 //
 // When n people join a session at the same moment, OpenVidu gets about n+1 requests (one session, n connections)
 // instead of 2n. On 2.32, which verifies the secret for every request, the last of 100 people waits 3.6 s instead of
 // 7.1 s (on two cores).
 func (ov *openVidu) shareSession(ctx context.Context, properties, customID string) (string, error) {
-	// The call of this request, unless another one is in flight. If postSession panics, its err is errInternal.
+	// This call is stored unless another one is in flight. If postSession panics, err stays errInternal.
 	call := &sharedCall{done: make(chan struct{}), err: errInternal}
 	for {
 		inFlight, loaded := ov.calls.LoadOrStore(properties, call)
@@ -258,8 +257,8 @@ func (ov *openVidu) createConnection(ctx context.Context, sessionID string, prop
 	if err != nil {
 		return "", err
 	}
-	// If the session isn't open, OpenVidu's 404 has no body. While the session is closing, the 404 has this reason
-	// (newWebrtcConnection in SessionRestController.java). Any other 404 means that OPENVIDU_URL has the wrong path.
+	// If the session isn't open, OpenVidu's 404 has no body. While the session is closing, the 404 has the reason
+	// below (newWebrtcConnection in SessionRestController.java). Any other 404 means that OPENVIDU_URL has the wrong path.
 	closing := "Session " + sessionID + " not found"
 	if resp.status == http.StatusNotFound && (len(resp.body) == 0 || resp.reason() == closing) {
 		return "", errSessionNotFound
@@ -364,7 +363,8 @@ func sendError(ctx context.Context, err error) error {
 	}
 }
 
-// contextError returns the error for a request whose ctx is done.
+// contextError returns the error for a request whose ctx is done. Nothing else returns errTimeout or errDisconnected:
+// shareSession relies on that.
 func contextError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errTimeout
