@@ -98,13 +98,13 @@ func run(ctx context.Context, getenv func(string) string, dir fs.FS, stderr io.W
 		logger.Warn("OPENVIDU_TLS_SKIP_VERIFY is true: a man in the middle can steal the secret")
 	}
 	ov := newOpenVidu(cfg.openviduURL, cfg.secret, cfg.tlsSkipVerify)
-	go waitForOpenVidu(ctx, ov, logger)
+	go logReadiness(ctx, ov, logger)
 	return serve(ctx, cfg, newAPI(ov, cfg.password), listener, logger)
 }
 
-// waitForOpenVidu checks OpenVidu, and again checkInterval after each failure, until a check succeeds or ctx is done. It
+// logReadiness checks OpenVidu, and again checkInterval after each failure, until a check succeeds or ctx is done. It
 // logs why OpenVidu can't be used, but the same httpError only once in a row.
-func waitForOpenVidu(ctx context.Context, ov *openVidu, logger *slog.Logger) {
+func logReadiness(ctx context.Context, ov *openVidu, logger *slog.Logger) {
 	var logged httpError
 	for {
 		version, publicURL, err := ov.check(ctx)

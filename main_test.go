@@ -457,7 +457,7 @@ func TestStartUpCheck(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour) // more than all checks take
 		defer cancel()
-		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
+		logReadiness(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
 		var want []time.Duration
 		for i := range responses {
 			want = append(want, time.Duration(i)*checkInterval)
@@ -490,7 +490,7 @@ func TestStartUpCheck(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), tt.after)
 		defer cancel()
-		waitForOpenVidu(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
+		logReadiness(ctx, s.ov, slog.New(slog.NewTextHandler(s.log, nil)))
 		testEqual(t, "time until the end", time.Since(start), tt.after)
 		testEqual(t, "log", s.log.lines(), tt.wantLog)
 	})
