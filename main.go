@@ -243,7 +243,7 @@ func loadConfig(getenv func(string) string, dir fs.FS) (*config, error) {
 		delete(dotenv, s.name) // what remains isn't a setting
 	}
 	if cfg.password == cfg.secret {
-		err := errors.New("API_PASSWORD must differ from OPENVIDU_SECRET, which participants must not get")
+		err := errors.New("API_PASSWORD must differ from OPENVIDU_SECRET, which participants must not know")
 		errs = append(errs, err)
 	}
 	cfg.unknown = slices.Sorted(maps.Keys(dotenv))

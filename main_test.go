@@ -167,7 +167,7 @@ func TestInvalidSettings(t *testing.T) {
 	_, err := loadConfig(testEnv("API_PASSWORD=hidden-hidden-hidden"),
 		testDir(".env", "OPENVIDU_SECRET=hidden-hidden-hidden"))
 	testEqual(t, "API_PASSWORD is OPENVIDU_SECRET", fmt.Sprint(err), "API_PASSWORD must "+
-		"differ from OPENVIDU_SECRET, which participants must not get")
+		"differ from OPENVIDU_SECRET, which participants must not know")
 	for _, dir := range []string{"nowhere", "go.mod"} {
 		_, err := loadConfig(testEnv("STATIC_DIR="+dir), testDir("", ""))
 		testMatch(t, "STATIC_DIR="+dir, fmt.Sprint(err),
