@@ -307,12 +307,10 @@ func TestDocuments(t *testing.T) {
 		}
 		return all
 	}
-	for _, link := range testFind(readme, `\]\(([\w./]+)`) {
-		if !strings.HasPrefix(link, "http") {
-			testRead(t, link)
-		}
+	for _, link := range testFind(readme, `\]\(([\w./]+)[#)]`) { // not https://…
+		testRead(t, link)
 	}
-	for _, link := range testFind(deployment, `\]\(([\w./]+)`) {
+	for _, link := range testFind(deployment, `\]\(([\w./]+)[#)]`) {
 		testRead(t, "docs/"+link)
 	}
 	for _, links := range []struct{ from, to, document, prefix string }{
