@@ -55,8 +55,8 @@ func newHandler(api http.Handler, staticDir string, origins []string, logger *sl
 	handler := cors(origins, mux)          // so that pages can read every response
 	handler = discardBody(handler)         // relies on the limit of MaxBytesHandler
 	handler = logRequests(logger, handler) // logs what api and cors add to the line, too
-	// MaxBytesHandler needs net/http's own ResponseWriter, not a wrapper: that one learns that a body is too large, and
-	// waits for 500 ms before it closes the connection, so that the response arrives before a TCP reset.
+	// MaxBytesHandler needs net/http's own ResponseWriter, not a wrapper, to report a body that is too large. net/http
+	// then waits for 500 ms before it closes the connection, so that the response arrives before a TCP reset.
 	return http.MaxBytesHandler(handler, maxBody)
 }
 
